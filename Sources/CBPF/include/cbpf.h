@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The seam to libbpf: open the embedded object, ask what this kernel has, load
+// what was chosen, attach, share memory, close. It decides nothing. Only its
+// .c file includes <bpf/libbpf.h>; libbpf's types do not pass this header.
+//
+// Functions that can fail return 0 or a negative errno; rw_bpf_message() then
+// has the reason in words. All of it is meant for one thread.
+#ifndef RESERVEWATCH_CBPF_H
+#define RESERVEWATCH_CBPF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../CRecord/include/record.h"
+#include "../../CRecord/include/shared.h"
+
+struct rw_bpf;
+
+/// Opens the embedded object with a ring of `ring_bytes` (a power of two, at
+/// least one page). Nothing is loaded yet; every program is switched off.
+/// NULL on failure.
+struct rw_bpf *_Nullable rw_bpf_open(uint32_t ring_bytes);
+
+/// Detaches everything and frees it. NULL is fine.
+void rw_bpf_close(struct rw_bpf *_Nullable bpf);
+
+/// The last reason for a failure, in one line. Never NULL.
+const char *_Nonnull rw_bpf_message(void);
+
+/// The program that the last rw_bpf_load() was refused for, or "".
+const char *_Nonnull rw_bpf_refused_program(void);
+
+/// Chooses a program to be loaded. -ENOENT: the object has no such program.
+int rw_bpf_enable(struct rw_bpf *_Nonnull bpf, const char *_Nonnull program);
+
+/// Loads the chosen programs. A refusal loads none: close, open, choose again.
+int rw_bpf_load(struct rw_bpf *_Nonnull bpf);
+
+/// Attaches one loaded program to the hook that its section names.
+int rw_bpf_attach(struct rw_bpf *_Nonnull bpf, const char *_Nonnull program);
+
+/// Detaches one program that rw_bpf_attach() attached.
+int rw_bpf_detach(struct rw_bpf *_Nonnull bpf, const char *_Nonnull program);
+
+/// Runs the program `find_nodes` over all tasks once.
+int rw_bpf_find_nodes(struct rw_bpf *_Nonnull bpf);
+
+/// Arms the timer. It stops when the object is closed.
+int rw_bpf_start_sampler(struct rw_bpf *_Nonnull bpf);
+
+/// The memory shared with the programs; valid from load to close.
+struct rw_shared *_Nullable rw_bpf_shared(struct rw_bpf *_Nonnull bpf);
+
+/// A ring buffer as the kernel maps it: kernel/bpf/ringbuf.c.
+struct rw_ring {
+	unsigned long *_Nullable consumer_position;
+	const unsigned long *_Nullable producer_position;
+	const uint8_t *_Nullable data; ///< mapped twice in a row: no record wraps
+	size_t size_bytes;
+};
+
+/// The ring of the loaded object; fields are NULL before load.
+struct rw_ring rw_bpf_ring(struct rw_bpf *_Nonnull bpf);
+
+static inline __attribute__((swift_attr("@_noAllocation"))) unsigned long
+rw_ring_load(const unsigned long *_Nonnull position)
+{
+	return __atomic_load_n(position, __ATOMIC_ACQUIRE);
+}
+
+static inline __attribute__((swift_attr("@_noAllocation"))) uint32_t
+rw_ring_load_length(const uint8_t *_Nonnull header)
+{
+	return __atomic_load_n((const uint32_t *)header, __ATOMIC_ACQUIRE);
+}
+
+static inline __attribute__((swift_attr("@_noAllocation"))) void
+rw_ring_store(unsigned long *_Nonnull position, unsigned long value)
+{
+	__atomic_store_n(position, value, __ATOMIC_RELEASE);
+}
+
+// Facts about the running kernel.
+
+/// 0, or why the kernel's type information cannot be read (-ENOENT: no BTF).
+int rw_btf_available(void);
+/// 1 when BTF has the tracepoint `name` (as btf_trace_<name>), 0 when not.
+int rw_btf_has_tracepoint(const char *_Nonnull name);
+/// 1 when BTF has the function `name`, 0 when not.
+int rw_btf_has_function(const char *_Nonnull name);
+/// 0 when the kernel lets a trivial fentry program load on `function`.
+int rw_bpf_try_fentry(const char *_Nonnull function);
+/// 0 when the kernel lets us create a small ring buffer map: BPF at all.
+int rw_bpf_try_ring(void);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
+/*
+ * The one page set that the BPF programs and the agent share while the agent
+ * lives: settings that the agent writes before it attaches anything, totals
+ * and working state that the programs keep. Mapped by the agent, so that
+ * reading it needs no system call. Never recorded: what a recording holds is
+ * in record.h.
+ */
+#ifndef RESERVEWATCH_SHARED_H
+#define RESERVEWATCH_SHARED_H
+
+#include "record.h"
+
+#define RW_NODES 8        /* power of two */
+#define RW_ZONES 8        /* per node; power of two, at least RW_ZONE_TYPES */
+#define RW_NBD_DEVICES 16 /* power of two */
+#define RW_BLOCK_FILTER 4096 /* power of two */
+
+struct rw_settings {
+	rw_u64 slow_threshold_ns;
+	rw_u64 sample_period_ns;
+	rw_u64 end_swap_bio_write; /* kernel address from /proc/kallsyms; 0: swap is not observed */
+	rw_u64 end_swap_bio_read;
+	rw_u32 report_ticks;       /* a zone record each so many samples */
+	rw_u32 nbd_phases;         /* 1: the nbd tracepoints are attached */
+	rw_u32 walk_waiters;       /* 1: send tasks seen on pfmemalloc_wait, for want of fentry */
+	rw_u32 failed_per_window;  /* RW_RESERVE_FAILED records per 100 ms, the others are suppressed */
+};
+
+struct rw_zone_marks {
+	rw_u64 lowest_free_pages;
+	rw_u64 lowest_boot_ns;
+	rw_u64 recent_lowest_free_pages;
+};
+
+struct rw_node_state {
+	rw_u64 pgdat;   /* pg_data_t *, found through kswapd's kthread; 0: no such node */
+	rw_u64 kswapd;  /* struct task_struct * */
+	rw_u64 lowest_free_pages;
+	rw_u64 lowest_boot_ns;
+	struct rw_zone_marks zones[RW_ZONES];
+};
+
+struct rw_nbd_state {
+	rw_u32 claimed_minor; /* first_minor + 1; 0: slot free */
+	rw_u32 major;
+	char disk[RW_NAME_BYTES];
+	rw_u64 issued;
+	rw_u64 requeued;
+	rw_u64 completed;
+	rw_u64 completed_unseen;
+	rw_u64 errors;
+	rw_u64 in_flight;
+	rw_u64 sent;
+	rw_u64 received;
+	rw_u64 last_completion_boot_ns;
+	rw_u64 read_bytes;
+	rw_u64 written_bytes;
+	rw_u64 oldest_boot_ns; /* working state of the timer's walk */
+	rw_u64 unsent;
+	rw_u64 latency_us[RW_LATENCY_BUCKETS];
+};
+
+struct rw_shared {
+	struct rw_settings settings;
+	struct rw_counters counters;
+	rw_u64 serial;          /* last serial given to a reserve block */
+	rw_u64 failed_window;   /* number of the current 100 ms window, and how many it has had */
+	rw_u64 failed_in_window;
+	rw_u64 sampled_boot_ns; /* when the timer last ran */
+	struct rw_node_state nodes[RW_NODES];
+	struct rw_nbd_state nbd[RW_NBD_DEVICES];
+	/* How many outstanding reserve blocks hash here: most page frees look no further. */
+	rw_u32 block_filter[RW_BLOCK_FILTER];
+};
+
+#endif

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
+/*
+ * Stem: nbd. Requests of network block devices: issued, sent, received,
+ * completed, and how old the oldest one in flight is.
+ * Hooks: tp_btf/block_rq_issue, block_rq_requeue, block_rq_complete (any
+ *        context), filtered by the NBD major: they count as /sys/block/nbdN/stat
+ *        does. tp_btf/nbd_header_sent and nbd_header_received (drivers/block/
+ *        nbd.c, when nbd.ko is loaded before the agent) tell in addition what
+ *        is stuck before or in sendmsg() from what waits for its reply.
+ * Emits: RW_NBD_DEVICE at every report of the timer, RW_NBD_FAILED.
+ * Blind to: requests issued before the start (counted as completed_unseen when
+ * they end); devices beyond RW_NBD_DEVICES, counted as untracked.
+ */
+
+struct nbd_inflight {
+	__u64 issued_boot_ns;
+	__u64 bytes;
+	__u32 slot;
+	__u8 is_write;
+	__u8 sent;
+	__u16 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct nbd_inflight);
+} nbd_requests SEC(".maps");
+
+/* RW_NBD_DEVICES: none. A slot is claimed by the first request of a device and kept. */
+static __always_inline __u32 nbd_slot(struct gendisk *disk)
+{
+	__u32 claim = BPF_CORE_READ(disk, first_minor) + 1;
+
+	for (__u32 i = 0; i < RW_NBD_DEVICES; i++) {
+		struct rw_nbd_state *state = &rw_shared.nbd[i];
+		__u32 owner = state->claimed_minor;
+
+		if (!owner) {
+			owner = __sync_val_compare_and_swap(&state->claimed_minor, 0, claim);
+			if (!owner) {
+				state->major = NBD_MAJOR;
+				bpf_probe_read_kernel_str(state->disk, sizeof(state->disk),
+							  disk->disk_name);
+				return i;
+			}
+		}
+		if (owner == claim)
+			return i;
+	}
+	return RW_NBD_DEVICES;
+}
+
+static __always_inline struct gendisk *nbd_disk(struct request *rq)
+{
+	struct gendisk *disk = BPF_CORE_READ(rq, q, disk);
+
+	return disk && BPF_CORE_READ(disk, major) == NBD_MAJOR ? disk : NULL;
+}
+
+SEC("tp_btf/block_rq_issue")
+int BPF_PROG(nbd_issue, struct request *rq)
+{
+	struct gendisk *disk = nbd_disk(rq);
+	struct nbd_inflight request = {};
+	__u64 key = (__u64)rq;
+	__u32 slot;
+
+	if (!disk)
+		return 0;
+	slot = nbd_slot(disk);
+	if (slot >= RW_NBD_DEVICES) {
+		add(&rw_shared.counters.nbd_devices_untracked, 1);
+		return 0;
+	}
+	request.issued_boot_ns = bpf_ktime_get_boot_ns();
+	request.bytes = BPF_CORE_READ(rq, __data_len);
+	request.is_write = (BPF_CORE_READ(rq, cmd_flags) & REQ_OP_MASK) == REQ_OP_WRITE;
+	request.slot = slot;
+	add(&rw_shared.nbd[slot].issued, 1);
+	if (bpf_map_update_elem(&nbd_requests, &key, &request, BPF_NOEXIST))
+		add(&rw_shared.counters.nbd_untracked, 1);
+	else
+		add(&rw_shared.nbd[slot].in_flight, 1);
+	return 0;
+}
+
+SEC("tp_btf/block_rq_requeue")
+int BPF_PROG(nbd_requeue, struct request *rq)
+{
+	struct gendisk *disk = nbd_disk(rq);
+	__u64 key = (__u64)rq;
+	__u32 slot;
+
+	if (!disk)
+		return 0;
+	slot = nbd_slot(disk);
+	if (slot >= RW_NBD_DEVICES)
+		return 0;
+	add(&rw_shared.nbd[slot].requeued, 1);
+	if (!bpf_map_delete_elem(&nbd_requests, &key))
+		add(&rw_shared.nbd[slot].in_flight, -1);
+	return 0;
+}
+
+/* block/blk-core.c:blk_errors[]: the errno that the waiter sees */
+static __always_inline int errno_of(__u32 status)
+{
+	switch (status) {
+	case 1: /* BLK_STS_NOTSUPP */
+		return -95;
+	case 2: /* BLK_STS_TIMEOUT */
+		return -110;
+	case 3: /* BLK_STS_NOSPC */
+		return -28;
+	case 4: /* BLK_STS_TRANSPORT */
+		return -67;
+	case 5: /* BLK_STS_TARGET */
+		return -121;
+	case 9: /* BLK_STS_RESOURCE */
+		return -12;
+	default:
+		return -5;
+	}
+}
+
+static __noinline int report_failed(struct rw_nbd_state *state, __u32 status, __u64 duration_ns,
+				    __u64 bytes, __u32 is_write)
+{
+	struct rw_nbd_failed *record;
+
+	if (!state)
+		return 0;
+	record = begin_record(RW_STEM_NBD, RW_NBD_FAILED, sizeof(*record));
+	if (!record)
+		return 0;
+	record->major = NBD_MAJOR;
+	record->first_minor = state->claimed_minor - 1;
+	__builtin_memcpy(record->disk, state->disk, sizeof(record->disk));
+	record->duration_ns = duration_ns;
+	record->bytes = bytes;
+	record->error = errno_of(status);
+	record->is_write = is_write;
+	submit_record(record, RW_STEM_NBD);
+	return 0;
+}
+
+SEC("tp_btf/block_rq_complete")
+int BPF_PROG(nbd_complete, struct request *rq, unsigned int status, unsigned int nr_bytes)
+{
+	struct gendisk *disk = nbd_disk(rq);
+	struct nbd_inflight *found, request = {};
+	struct rw_nbd_state *state;
+	__u64 key = (__u64)rq;
+	__u64 now, duration_ns = 0;
+	__u32 slot;
+
+	if (!disk)
+		return 0;
+	slot = nbd_slot(disk);
+	if (slot >= RW_NBD_DEVICES)
+		return 0;
+	state = &rw_shared.nbd[slot];
+	now = bpf_ktime_get_boot_ns();
+	found = bpf_map_lookup_elem(&nbd_requests, &key);
+	if (found) {
+		request = *found;
+		if (!bpf_map_delete_elem(&nbd_requests, &key))
+			add(&state->in_flight, -1);
+		duration_ns = now - request.issued_boot_ns;
+		count_latency(state->latency_us, duration_ns);
+		add(request.is_write ? &state->written_bytes : &state->read_bytes, request.bytes);
+	} else {
+		add(&state->completed_unseen, 1);
+	}
+	status &= 0xff; /* blk_status_t is a byte */
+	add(&state->completed, 1);
+	state->last_completion_boot_ns = now;
+	if (status) {
+		add(&state->errors, 1);
+		report_failed(state, status, duration_ns, request.bytes, request.is_write);
+	}
+	return 0;
+}
+
+SEC("tp_btf/nbd_header_sent")
+int BPF_PROG(nbd_sent, struct request *rq)
+{
+	struct gendisk *disk = nbd_disk(rq);
+	struct nbd_inflight *request;
+	__u64 key = (__u64)rq;
+	__u32 slot;
+
+	if (!disk)
+		return 0;
+	slot = nbd_slot(disk);
+	if (slot >= RW_NBD_DEVICES)
+		return 0;
+	add(&rw_shared.nbd[slot].sent, 1);
+	request = bpf_map_lookup_elem(&nbd_requests, &key);
+	if (request)
+		request->sent = 1;
+	return 0;
+}
+
+SEC("tp_btf/nbd_header_received")
+int BPF_PROG(nbd_received, struct request *rq)
+{
+	struct gendisk *disk = nbd_disk(rq);
+	__u32 slot;
+
+	if (!disk)
+		return 0;
+	slot = nbd_slot(disk);
+	if (slot < RW_NBD_DEVICES)
+		add(&rw_shared.nbd[slot].received, 1);
+	return 0;
+}
+
+static long age_request(struct bpf_map *map, __u64 *key, struct nbd_inflight *request, void *unused)
+{
+	struct rw_nbd_state *state = &rw_shared.nbd[request->slot & (RW_NBD_DEVICES - 1)];
+
+	if (!state->oldest_boot_ns || request->issued_boot_ns < state->oldest_boot_ns)
+		state->oldest_boot_ns = request->issued_boot_ns;
+	if (!request->sent)
+		state->unsent++;
+	return 0;
+}
+
+static __noinline int report_nbd_device(struct rw_nbd_state *state)
+{
+	struct rw_nbd_device *record;
+
+	if (!state)
+		return 0;
+	record = begin_record(RW_STEM_NBD, RW_NBD_DEVICE, sizeof(*record));
+	if (!record)
+		return 0;
+	record->major = state->major;
+	record->first_minor = state->claimed_minor - 1;
+	__builtin_memcpy(record->disk, state->disk, sizeof(record->disk));
+	record->issued = state->issued;
+	record->requeued = state->requeued;
+	record->completed = state->completed;
+	record->completed_unseen = state->completed_unseen;
+	record->errors = state->errors;
+	record->in_flight = state->in_flight;
+	record->oldest_ns = 0;
+	if (state->oldest_boot_ns && state->oldest_boot_ns < record->header.boot_ns)
+		record->oldest_ns = record->header.boot_ns - state->oldest_boot_ns;
+	record->sent = state->sent;
+	record->received = state->received;
+	record->unsent = state->unsent;
+	record->last_completion_boot_ns = state->last_completion_boot_ns;
+	record->read_bytes = state->read_bytes;
+	record->written_bytes = state->written_bytes;
+	record->phases_known = rw_shared.settings.nbd_phases;
+	record->reserved = 0;
+	__builtin_memcpy(record->latency_us, state->latency_us, sizeof(record->latency_us));
+	submit_record(record, RW_STEM_NBD);
+	return 0;
+}
+
+/* Called by the timer: it alone walks, so that the working state needs no lock. */
+static __noinline int report_nbd(void)
+{
+	__u64 in_flight = 0;
+
+	for (__u32 i = 0; i < RW_NBD_DEVICES; i++) {
+		rw_shared.nbd[i].oldest_boot_ns = 0;
+		rw_shared.nbd[i].unsent = 0;
+		in_flight += rw_shared.nbd[i].in_flight;
+	}
+	if (in_flight)
+		bpf_for_each_map_elem(&nbd_requests, age_request, NULL, 0);
+	for (__u32 i = 0; i < RW_NBD_DEVICES; i++)
+		if (rw_shared.nbd[i].claimed_minor)
+			report_nbd_device(&rw_shared.nbd[i]);
+	return 0;
+}

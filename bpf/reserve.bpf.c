@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
+/*
+ * Stem: reserve. Who takes pages with the watermarks ignored, how long they
+ * are held, and which allocations got nothing.
+ * Hooks: tp_btf/mm_page_alloc (mm/page_alloc.c:__alloc_pages(), any context),
+ *        tp_btf/mm_page_free (free_pages_prepare(), any context).
+ * Emits: RW_RESERVE_TAKEN and RW_RESERVE_RETURNED, each one; RW_RESERVE_FAILED,
+ *        bounded per 100 ms, the rest counted as suppressed.
+ * The mark: prep_new_page() calls set_page_pfmemalloc() exactly when the page
+ * came with ALLOC_NO_WATERMARKS: bit 1 of the lru.next word.
+ * Blind to: what becomes of a block after it is split (it returns when its
+ * first page is freed); the context, on kernels that hide preempt_count.
+ * Cost: a load and a test per allocation and per free; the hash only for pages
+ * that the filter lets through, one in some thousands that were never taken.
+ */
+
+struct reserve_block {
+	__u64 serial;
+	__u64 taken_boot_ns;
+	__u32 order;
+	__u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct reserve_block);
+} reserve_blocks SEC(".maps");
+
+/*
+ * Counts blocks by hash of their page, so that a free of any other page costs
+ * one load. The verifier lets no arithmetic be done on a pointer but to
+ * subtract another one: what remains is a number, shifted by a constant.
+ */
+static __always_inline rw_u32 *filter_cell(struct page *page)
+{
+	__u64 number = (__u64)page;
+
+	asm volatile("%0 -= %1" : "+r"(number) : "r"(&rw_shared));
+	return &rw_shared.block_filter[((number >> 6) * 0x9e3779b97f4a7c15ull >> 40) &
+				       (RW_BLOCK_FILTER - 1)];
+}
+
+extern const int __preempt_count __ksym __weak;
+extern const struct pcpu_hot pcpu_hot __ksym __weak;
+
+static __always_inline int preempt_count(void)
+{
+	if (&pcpu_hot)
+		return ((struct pcpu_hot *)bpf_this_cpu_ptr(&pcpu_hot))->preempt_count;
+	if (&__preempt_count)
+		return *(int *)bpf_this_cpu_ptr(&__preempt_count);
+	return -1;
+}
+
+static __always_inline __u8 context_of(int count, unsigned int task_flags)
+{
+	if (count < 0)
+		return RW_CONTEXT_UNKNOWN;
+	if (count & NMI_MASK)
+		return RW_CONTEXT_NMI;
+	if (count & HARDIRQ_MASK)
+		return RW_CONTEXT_HARDIRQ;
+	if (count & SERVING_SOFTIRQ)
+		return RW_CONTEXT_SOFTIRQ;
+	return task_flags & PF_KSWAPD ? RW_CONTEXT_KSWAPD : RW_CONTEXT_PROCESS;
+}
+
+static __noinline int reserve_failed(__u32 order, __u32 gfp, int count)
+{
+	struct rw_counters *counters = &rw_shared.counters;
+	struct task_struct *task = current_task();
+	struct rw_reserve *record;
+	__u64 window = bpf_ktime_get_boot_ns() / 100000000;
+
+	add(&counters->alloc_failed, 1);
+	if (!order)
+		add(&counters->alloc_failed_order0, 1);
+	if (!(gfp & GFP_DIRECT_RECLAIM))
+		add(&counters->alloc_failed_atomic, 1);
+	/* Two CPUs may both open a window: the bound is soft, the counts are not. */
+	if (rw_shared.failed_window != window) {
+		rw_shared.failed_window = window;
+		rw_shared.failed_in_window = 0;
+	}
+	if (__sync_fetch_and_add(&rw_shared.failed_in_window, 1) >=
+	    rw_shared.settings.failed_per_window) {
+		add(&counters->suppressed[RW_STEM_RESERVE], 1);
+		return 0;
+	}
+	name_cgroup(task, bpf_get_current_cgroup_id());
+	record = begin_record(RW_STEM_RESERVE, RW_RESERVE_FAILED, sizeof(*record));
+	if (!record)
+		return 0;
+	fill_current(&record->task);
+	record->serial = 0;
+	record->held_ns = 0;
+	record->gfp_flags = gfp;
+	record->order = order;
+	record->context = context_of(count, BPF_CORE_READ(task, flags));
+	record->entitlement = 0;
+	record->reserved = 0;
+	submit_record(record, RW_STEM_RESERVE);
+	return 0;
+}
+
+static __noinline int reserve_taken(struct page *page, __u32 order, __u32 gfp, int count)
+{
+	struct rw_counters *counters = &rw_shared.counters;
+	struct task_struct *task = current_task();
+	unsigned int flags = BPF_CORE_READ(task, flags);
+	__u64 key = (__u64)page;
+	__u64 pages = 1ull << (order & 15);
+	struct reserve_block block = {};
+	struct rw_reserve *record;
+	__u8 entitlement = 0;
+	__u8 context = context_of(count, flags);
+
+	add(&counters->reserve_taken, 1);
+	add(&counters->reserve_taken_pages, pages);
+	block.serial = __sync_fetch_and_add(&rw_shared.serial, 1) + 1;
+	block.taken_boot_ns = bpf_ktime_get_boot_ns();
+	block.order = order;
+	if (bpf_map_update_elem(&reserve_blocks, &key, &block, BPF_NOEXIST)) {
+		add(&counters->reserve_untracked_pages, pages);
+		block.serial = 0;
+	} else {
+		__sync_fetch_and_add(filter_cell(page), 1);
+		add(&counters->reserve_outstanding, 1);
+		add(&counters->reserve_outstanding_pages, pages);
+	}
+	/* mm/page_alloc.c:__gfp_pfmemalloc_flags(), in its order */
+	if (gfp & GFP_MEMALLOC)
+		entitlement |= RW_ENTITLED_GFP_MEMALLOC;
+	if (flags & PF_MEMALLOC)
+		entitlement |= RW_ENTITLED_PF_MEMALLOC;
+	if (!entitlement)
+		entitlement = RW_ENTITLED_OOM_VICTIM;
+	name_cgroup(task, bpf_get_current_cgroup_id());
+	record = begin_record(RW_STEM_RESERVE, RW_RESERVE_TAKEN, sizeof(*record));
+	if (!record)
+		return 0;
+	fill_current(&record->task);
+	record->serial = block.serial;
+	record->held_ns = 0;
+	record->gfp_flags = gfp;
+	record->order = order;
+	record->context = context;
+	record->entitlement = entitlement;
+	record->reserved = 0;
+	submit_record(record, RW_STEM_RESERVE);
+	return 0;
+}
+
+static __always_inline int page_allocated(struct page *page, __u32 order, __u32 gfp, bool counted)
+{
+	if (!page)
+		return reserve_failed(order, gfp, counted ? preempt_count() : -1);
+	if (!(BPF_CORE_READ(page, compound_head) & 2))
+		return 0;
+	return reserve_taken(page, order, gfp, counted ? preempt_count() : -1);
+}
+
+SEC("tp_btf/mm_page_alloc")
+int BPF_PROG(reserve_alloc, struct page *page, unsigned int order, unsigned int gfp, int migratetype)
+{
+	return page_allocated(page, order, gfp, true);
+}
+
+/* For kernels without CONFIG_KALLSYMS_ALL, where no program may name a per-CPU variable. */
+SEC("tp_btf/mm_page_alloc")
+int BPF_PROG(reserve_alloc_no_context, struct page *page, unsigned int order, unsigned int gfp,
+	     int migratetype)
+{
+	return page_allocated(page, order, gfp, false);
+}
+
+SEC("tp_btf/mm_page_free")
+int BPF_PROG(reserve_free, struct page *page, unsigned int order)
+{
+	struct rw_counters *counters = &rw_shared.counters;
+	struct reserve_block *block, taken;
+	struct rw_reserve *record;
+	__u64 key = (__u64)page;
+	__u64 pages;
+
+	/*
+	 * The mark alone would miss up to 6.5 % of the blocks: pages that became
+	 * slab or went on an LRU list lost it. The hash is exact; the filter
+	 * before it has no false negatives.
+	 */
+	if (!*filter_cell(page))
+		return 0;
+	block = bpf_map_lookup_elem(&reserve_blocks, &key);
+	if (!block)
+		return 0;
+	taken = *block;
+	if (bpf_map_delete_elem(&reserve_blocks, &key))
+		return 0;
+	__sync_fetch_and_add(filter_cell(page), -1);
+	pages = 1ull << (taken.order & 15);
+	add(&counters->reserve_returned, 1);
+	add(&counters->reserve_returned_pages, pages);
+	add(&counters->reserve_outstanding, -1);
+	add(&counters->reserve_outstanding_pages, -pages);
+	record = begin_record(RW_STEM_RESERVE, RW_RESERVE_RETURNED, sizeof(*record));
+	if (!record)
+		return 0;
+	fill_current(&record->task);
+	record->serial = taken.serial;
+	record->held_ns = record->header.boot_ns - taken.taken_boot_ns;
+	record->gfp_flags = 0;
+	record->order = taken.order;
+	record->context = RW_CONTEXT_UNKNOWN;
+	record->entitlement = 0;
+	record->reserved = 0;
+	submit_record(record, RW_STEM_RESERVE);
+	return 0;
+}

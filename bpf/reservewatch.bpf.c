@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
+/*
+ * The one BPF object: each stem is a file of its own, included here, so that
+ * all programs share their maps and load in one step. Which programs are
+ * loaded is decided in user space by what the running kernel takes.
+ */
+#include "kernel.bpf.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#include "record.h"
+#include "shared.h"
+
+#include "common.bpf.h"
+#include "compat.bpf.h"
+#include "zones.bpf.h"
+
+#include "cgroup.bpf.c"
+#include "reserve.bpf.c"
+#include "direct_reclaim.bpf.c"
+#include "throttle.bpf.c"
+#include "nbd.bpf.c"
+#include "swap.bpf.c"
+#include "oom.bpf.c"
+#include "watermark.bpf.c" /* last: its timer reports for the others */
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
+/*
+ * Stem: watermark. Zones and nodes, sampled by a timer in the kernel: it keeps
+ * its beat while every process is frozen, and sees the dips between two turns
+ * of the agent's loop.
+ * Hooks: iter/task once at the start, to find the nodes; SEC("syscall") once,
+ *        to arm a bpf_timer; its callback runs in softirq.
+ * Emits: RW_WATERMARK_ZONE and RW_WATERMARK_NODE every report_ticks samples;
+ *        on behalf of other stems what only time can tell: tasks that stay in
+ *        direct reclaim (direct_reclaim.bpf.c), tasks on pfmemalloc_wait where
+ *        the calls cannot be hooked, requests in flight (nbd.bpf.c).
+ * Blind to: dips shorter than the sample period; nodes beyond RW_NODES; a node
+ * without a kswapd.
+ */
+
+struct sampler {
+	struct bpf_timer timer;
+	__u64 ticks;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sampler);
+} samplers SEC(".maps");
+
+/* kswapd's thread function gets its node as data: kthread_run(kswapd, pgdat, "kswapd%d", nid) */
+SEC("iter/task")
+int find_nodes(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct pglist_data *pgdat;
+	struct kthread *kthread;
+	__u32 node;
+
+	if (!task || !(task->flags & PF_KSWAPD))
+		return 0;
+	kthread = BPF_CORE_READ(task, worker_private);
+	pgdat = BPF_CORE_READ(kthread, data);
+	if (!pgdat || BPF_CORE_READ(pgdat, kswapd) != task)
+		return 0;
+	node = BPF_CORE_READ(pgdat, node_id);
+	if (node >= RW_NODES)
+		return 0;
+	rw_shared.nodes[node].kswapd = (__u64)task;
+	rw_shared.nodes[node].pgdat = (__u64)pgdat;
+	return 0;
+}
+
+static __noinline int report_zone(struct zone *zone, struct rw_zone_marks *marks, __u32 node,
+				  __u32 index, __u64 free)
+{
+	struct rw_zone *record;
+
+	if (!marks)
+		return 0;
+	record = begin_record(RW_STEM_WATERMARK, RW_WATERMARK_ZONE, sizeof(*record));
+	if (!record)
+		return 0;
+	record->node = node;
+	record->index = index;
+	__builtin_memset(record->name, 0, sizeof(record->name));
+	bpf_probe_read_kernel_str(record->name, sizeof(record->name), BPF_CORE_READ(zone, name));
+	record->free_pages = free;
+	record->lowest_free_pages = marks->lowest_free_pages;
+	record->lowest_boot_ns = marks->lowest_boot_ns;
+	record->recent_lowest_free_pages = marks->recent_lowest_free_pages;
+	marks->recent_lowest_free_pages = free;
+	record->min_pages = zone_wmark_pages(zone, WMARK_MIN);
+	record->low_pages = zone_wmark_pages(zone, WMARK_LOW);
+	record->high_pages = zone_wmark_pages(zone, WMARK_HIGH);
+	record->boost_pages = BPF_CORE_READ(zone, watermark_boost);
+	record->managed_pages = BPF_CORE_READ(zone, managed_pages.counter);
+	record->present_pages = BPF_CORE_READ(zone, present_pages);
+	record->spanned_pages = BPF_CORE_READ(zone, spanned_pages);
+	record->high_atomic_pages = BPF_CORE_READ(zone, nr_reserved_highatomic);
+	__builtin_memset(record->protection_pages, 0, sizeof(record->protection_pages));
+	record->protection_count = bpf_core_field_size(zone->lowmem_reserve) / 8;
+	if (record->protection_count > RW_ZONE_TYPES)
+		record->protection_count = RW_ZONE_TYPES;
+	for (int i = 0; i < RW_ZONE_TYPES; i++) {
+		if (i >= record->protection_count)
+			break;
+		bpf_probe_read_kernel(&record->protection_pages[i], 8,
+				      (void *)zone + bpf_core_field_offset(zone->lowmem_reserve) +
+					      i * 8);
+	}
+	record->reserved = 0;
+	submit_record(record, RW_STEM_WATERMARK);
+	return 0;
+}
+
+#define WAITERS_WALKED 64
+
+/* Tasks on pgdat->pfmemalloc_wait; with walk_waiters each one is sent. */
+static __noinline __u64 walk_waiters(struct pglist_data *pgdat, __u32 node)
+{
+	__u64 head = (__u64)pgdat + bpf_core_field_offset(pgdat->pfmemalloc_wait.head);
+	__u64 entry = (__u64)BPF_CORE_READ(pgdat, pfmemalloc_wait.head.next);
+	__u64 waiters = 0;
+
+	for (int i = 0; i < WAITERS_WALKED; i++) {
+		struct wait_queue_entry *wait = NULL;
+		struct task_struct *task;
+		struct rw_throttle *record;
+
+		if (!entry || entry == head)
+			return waiters;
+		wait = (void *)entry - bpf_core_field_offset(wait->entry);
+		entry = (__u64)BPF_CORE_READ(wait, entry.next);
+		waiters++;
+		if (!rw_shared.settings.walk_waiters)
+			continue;
+		task = BPF_CORE_READ(wait, private);
+		record = begin_record(RW_STEM_THROTTLE, RW_THROTTLE_WAITING, sizeof(*record));
+		if (!record)
+			continue;
+		record->task.tid = BPF_CORE_READ(task, pid);
+		record->task.tgid = BPF_CORE_READ(task, tgid);
+		record->task.cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+		BPF_CORE_READ_INTO(&record->task.comm, task, comm);
+		record->began_boot_ns = 0;
+		record->duration_ns = 0;
+		record->free_pages = 0;
+		record->throttle_line_pages = 0;
+		record->node = node;
+		record->gfp_flags = 0;
+		record->evaluations = 0;
+		record->reserved = 0;
+		submit_record(record, RW_STEM_THROTTLE);
+	}
+	return waiters + 1; /* more than we walked */
+}
+
+static __noinline int report_node(struct rw_node_state *state, struct node_reserve *reserve,
+				  __u32 node)
+{
+	struct pglist_data *pgdat;
+	struct task_struct *kswapd;
+	struct rw_node *record;
+	__u64 waiters;
+
+	if (!state || !reserve)
+		return 0;
+	pgdat = (void *)state->pgdat;
+	kswapd = (void *)state->kswapd;
+	waiters = walk_waiters(pgdat, node);
+	record = begin_record(RW_STEM_WATERMARK, RW_WATERMARK_NODE, sizeof(*record));
+	if (!record)
+		return 0;
+	record->node = node;
+	record->direct_reclaim_allowed = allow_direct_reclaim(reserve, reserve->free_pages);
+	record->kswapd_state = BPF_CORE_READ(kswapd, __state);
+	record->waiters_known = waiters <= WAITERS_WALKED;
+	record->zones_in_reserve = reserve->zones;
+	record->pfmemalloc_reserve_pages = reserve->reserve_pages;
+	record->throttle_line_pages = reserve->reserve_pages / 2;
+	record->free_pages = reserve->free_pages;
+	record->lowest_free_pages = state->lowest_free_pages;
+	record->lowest_boot_ns = state->lowest_boot_ns;
+	record->kswapd_failures = reserve->kswapd_failures;
+	record->throttle_waiters = waiters;
+	record->kswapd_tid = BPF_CORE_READ(kswapd, pid);
+	record->kswapd_order = BPF_CORE_READ(pgdat, kswapd_order);
+	submit_record(record, RW_STEM_WATERMARK);
+	return 0;
+}
+
+static __noinline int sample_node(__u32 node, int report)
+{
+	struct rw_node_state *state = &rw_shared.nodes[node & (RW_NODES - 1)];
+	struct pglist_data *pgdat = (void *)state->pgdat;
+	struct node_reserve reserve = {};
+	__u64 now = rw_shared.sampled_boot_ns;
+
+	if (!pgdat)
+		return 0;
+	for (int i = 0; i < RW_ZONES; i++) {
+		struct zone *zone = node_zone(pgdat, i);
+		struct rw_zone_marks *marks = &state->zones[i & (RW_ZONES - 1)];
+		__u64 free;
+
+		if (i * bpf_core_type_size(struct zone) >= bpf_core_field_size(pgdat->node_zones))
+			break;
+		if (BPF_CORE_READ(zone, managed_pages.counter) <= 0)
+			continue;
+		free = zone_free_pages(zone);
+		if (!marks->lowest_boot_ns || free < marks->lowest_free_pages) {
+			marks->lowest_free_pages = free;
+			marks->lowest_boot_ns = now;
+		}
+		if (free < marks->recent_lowest_free_pages)
+			marks->recent_lowest_free_pages = free;
+		if (report)
+			report_zone(zone, marks, node, i, free);
+	}
+	node_reserve(pgdat, &reserve);
+	if (!state->lowest_boot_ns || reserve.free_pages < state->lowest_free_pages) {
+		state->lowest_free_pages = reserve.free_pages;
+		state->lowest_boot_ns = now;
+	}
+	if (report)
+		report_node(state, &reserve, node);
+	return 0;
+}
+
+static long report_stay(struct bpf_map *map, __u32 *tid, struct reclaim_stay *stay, void *unused)
+{
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	if (stay->sent || now < stay->began_boot_ns ||
+	    now - stay->began_boot_ns < rw_shared.settings.slow_threshold_ns)
+		return 0;
+	stay->sent = 1;
+	send_stay(stay, RW_DIRECT_RECLAIM_INSIDE, now - stay->began_boot_ns, 0);
+	return 0;
+}
+
+static int sample(void *map, int *key, struct sampler *sampler)
+{
+	bool report = false;
+
+	rw_shared.sampled_boot_ns = bpf_ktime_get_boot_ns();
+	add(&rw_shared.counters.timer_ticks, 1);
+	if (++sampler->ticks >= rw_shared.settings.report_ticks) {
+		sampler->ticks = 0;
+		report = true;
+	}
+	for (__u32 node = 0; node < RW_NODES; node++)
+		sample_node(node, report);
+	if (rw_shared.counters.direct_reclaim_inside)
+		bpf_for_each_map_elem(&reclaim_stays, report_stay, NULL, 0);
+	if (report)
+		report_nbd();
+	bpf_timer_start(&sampler->timer, rw_shared.settings.sample_period_ns, 0);
+	return 0;
+}
+
+SEC("syscall")
+int start_sampler(void *ctx)
+{
+	struct sampler *sampler;
+	__u32 key = 0;
+
+	sampler = bpf_map_lookup_elem(&samplers, &key);
+	if (!sampler)
+		return 1;
+	if (bpf_timer_init(&sampler->timer, &samplers, CLOCK_MONOTONIC))
+		return 2;
+	if (bpf_timer_set_callback(&sampler->timer, sample))
+		return 3;
+	return bpf_timer_start(&sampler->timer, rw_shared.settings.sample_period_ns, 0) ? 4 : 0;
+}
