@@ -71,7 +71,7 @@ static __always_inline __u64 mm_rss_pages(struct mm_struct *mm)
 	struct mm_struct___percpu_rss *percpu = (void *)mm;
 	__s64 pages[3];
 
-	if (bpf_core_type_exists(struct mm_rss_stat)) {
+	if (bpf_core_field_exists(atomic->rss_stat.count)) {
 		pages[0] = BPF_CORE_READ(atomic, rss_stat.count[0].counter);
 		pages[1] = BPF_CORE_READ(atomic, rss_stat.count[1].counter);
 		pages[2] = BPF_CORE_READ(atomic, rss_stat.count[3].counter);

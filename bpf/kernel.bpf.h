@@ -98,8 +98,6 @@ struct kthread {
 	void *data;
 };
 
-struct mm_rss_stat;
-
 struct mm_struct {
 	unsigned long total_vm;
 };

@@ -54,8 +54,11 @@ static __always_inline __u32 nbd_slot(struct gendisk *disk)
 
 static __always_inline struct gendisk *nbd_disk(struct request *rq)
 {
-	struct gendisk *disk = BPF_CORE_READ(rq, q, disk);
+	struct gendisk *disk;
 
+	if (!rq) /* never, but the verifier wants to see it asked for module tracepoints */
+		return NULL;
+	disk = BPF_CORE_READ(rq, q, disk);
 	return disk && BPF_CORE_READ(disk, major) == NBD_MAJOR ? disk : NULL;
 }
 
@@ -125,13 +128,12 @@ static __always_inline int errno_of(__u32 status)
 	}
 }
 
-static __noinline int report_failed(struct rw_nbd_state *state, __u32 status, __u64 duration_ns,
-				    __u64 bytes, __u32 is_write)
+__noinline int report_failed(__u32 slot, __u32 status, __u64 duration_ns, __u64 bytes,
+			     __u32 is_write)
 {
+	struct rw_nbd_state *state = &rw_shared.nbd[slot & (RW_NBD_DEVICES - 1)];
 	struct rw_nbd_failed *record;
 
-	if (!state)
-		return 0;
 	record = begin_record(RW_STEM_NBD, RW_NBD_FAILED, sizeof(*record));
 	if (!record)
 		return 0;
@@ -179,7 +181,7 @@ int BPF_PROG(nbd_complete, struct request *rq, unsigned int status, unsigned int
 	state->last_completion_boot_ns = now;
 	if (status) {
 		add(&state->errors, 1);
-		report_failed(state, status, duration_ns, request.bytes, request.is_write);
+		report_failed(slot, status, duration_ns, request.bytes, request.is_write);
 	}
 	return 0;
 }
@@ -229,12 +231,11 @@ static long age_request(struct bpf_map *map, __u64 *key, struct nbd_inflight *re
 	return 0;
 }
 
-static __noinline int report_nbd_device(struct rw_nbd_state *state)
+__noinline int report_nbd_device(__u32 slot)
 {
+	struct rw_nbd_state *state = &rw_shared.nbd[slot & (RW_NBD_DEVICES - 1)];
 	struct rw_nbd_device *record;
 
-	if (!state)
-		return 0;
 	record = begin_record(RW_STEM_NBD, RW_NBD_DEVICE, sizeof(*record));
 	if (!record)
 		return 0;
@@ -277,6 +278,6 @@ static __noinline int report_nbd(void)
 		bpf_for_each_map_elem(&nbd_requests, age_request, NULL, 0);
 	for (__u32 i = 0; i < RW_NBD_DEVICES; i++)
 		if (rw_shared.nbd[i].claimed_minor)
-			report_nbd_device(&rw_shared.nbd[i]);
+			report_nbd_device(i);
 	return 0;
 }

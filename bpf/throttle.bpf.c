@@ -65,8 +65,9 @@ int BPF_PROG(throttle_enter, unsigned int gfp_mask)
  * which the callee leaves undefined, would read as true.
  */
 SEC("fexit/allow_direct_reclaim")
-int BPF_PROG(throttle_evaluated, struct pglist_data *pgdat, __u64 ret)
+int BPF_PROG(throttle_evaluated, struct pglist_data *node, __u64 ret)
 {
+	struct pglist_data *pgdat = NULL;
 	struct rw_counters *counters = &rw_shared.counters;
 	bool allowed = ret & 0xff;
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
@@ -75,6 +76,8 @@ int BPF_PROG(throttle_evaluated, struct pglist_data *pgdat, __u64 ret)
 	struct node_reserve plain = {};
 	__u64 snapshot_free = 0;
 
+	/* As a number, which a function of its own accepts; node is a typed pointer. */
+	bpf_probe_read_kernel(&pgdat, sizeof(pgdat), &ctx[0]);
 	add(&counters->throttle_evaluations, 1);
 	node_reserve(pgdat, &plain);
 	for (int i = 0; i < RW_ZONES; i++) {

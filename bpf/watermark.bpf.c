@@ -48,13 +48,13 @@ int find_nodes(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-static __noinline int report_zone(struct zone *zone, struct rw_zone_marks *marks, __u32 node,
-				  __u32 index, __u64 free)
+__noinline int report_zone(__u64 address, __u32 node, __u32 index, __u64 free)
 {
+	struct rw_zone_marks *marks =
+		&rw_shared.nodes[node & (RW_NODES - 1)].zones[index & (RW_ZONES - 1)];
+	struct zone *zone = (void *)address;
 	struct rw_zone *record;
 
-	if (!marks)
-		return 0;
 	record = begin_record(RW_STEM_WATERMARK, RW_WATERMARK_ZONE, sizeof(*record));
 	if (!record)
 		return 0;
@@ -94,11 +94,12 @@ static __noinline int report_zone(struct zone *zone, struct rw_zone_marks *marks
 #define WAITERS_WALKED 64
 
 /* Tasks on pgdat->pfmemalloc_wait; with walk_waiters each one is sent. */
-static __noinline __u64 walk_waiters(struct pglist_data *pgdat, __u32 node)
+__noinline int walk_waiters(__u64 address, __u32 node)
 {
+	struct pglist_data *pgdat = (void *)address;
 	__u64 head = (__u64)pgdat + bpf_core_field_offset(pgdat->pfmemalloc_wait.head);
 	__u64 entry = (__u64)BPF_CORE_READ(pgdat, pfmemalloc_wait.head.next);
-	__u64 waiters = 0;
+	int waiters = 0;
 
 	for (int i = 0; i < WAITERS_WALKED; i++) {
 		struct wait_queue_entry *wait = NULL;
@@ -133,19 +134,17 @@ static __noinline __u64 walk_waiters(struct pglist_data *pgdat, __u32 node)
 	return waiters + 1; /* more than we walked */
 }
 
-static __noinline int report_node(struct rw_node_state *state, struct node_reserve *reserve,
-				  __u32 node)
+__noinline int report_node(__u32 node, struct node_reserve *reserve)
 {
-	struct pglist_data *pgdat;
-	struct task_struct *kswapd;
+	struct rw_node_state *state = &rw_shared.nodes[node & (RW_NODES - 1)];
+	struct pglist_data *pgdat = (void *)state->pgdat;
+	struct task_struct *kswapd = (void *)state->kswapd;
 	struct rw_node *record;
-	__u64 waiters;
+	int waiters;
 
-	if (!state || !reserve)
+	if (!reserve)
 		return 0;
-	pgdat = (void *)state->pgdat;
-	kswapd = (void *)state->kswapd;
-	waiters = walk_waiters(pgdat, node);
+	waiters = walk_waiters((__u64)pgdat, node);
 	record = begin_record(RW_STEM_WATERMARK, RW_WATERMARK_NODE, sizeof(*record));
 	if (!record)
 		return 0;
@@ -167,41 +166,47 @@ static __noinline int report_node(struct rw_node_state *state, struct node_reser
 	return 0;
 }
 
-static __noinline int sample_node(__u32 node, int report)
+__noinline int sample_zone(__u64 address, __u32 node, __u32 index, __u32 report)
+{
+	struct rw_zone_marks *marks =
+		&rw_shared.nodes[node & (RW_NODES - 1)].zones[index & (RW_ZONES - 1)];
+	struct zone *zone = (void *)address;
+	__u64 free;
+
+	if (BPF_CORE_READ(zone, managed_pages.counter) <= 0)
+		return 0;
+	free = zone_free_pages(zone);
+	if (!marks->lowest_boot_ns || free < marks->lowest_free_pages) {
+		marks->lowest_free_pages = free;
+		marks->lowest_boot_ns = rw_shared.sampled_boot_ns;
+	}
+	if (free < marks->recent_lowest_free_pages)
+		marks->recent_lowest_free_pages = free;
+	if (report)
+		report_zone(address, node, index, free);
+	return 0;
+}
+
+__noinline int sample_node(__u32 node, __u32 report)
 {
 	struct rw_node_state *state = &rw_shared.nodes[node & (RW_NODES - 1)];
 	struct pglist_data *pgdat = (void *)state->pgdat;
 	struct node_reserve reserve = {};
-	__u64 now = rw_shared.sampled_boot_ns;
 
 	if (!pgdat)
 		return 0;
 	for (int i = 0; i < RW_ZONES; i++) {
-		struct zone *zone = node_zone(pgdat, i);
-		struct rw_zone_marks *marks = &state->zones[i & (RW_ZONES - 1)];
-		__u64 free;
-
 		if (i * bpf_core_type_size(struct zone) >= bpf_core_field_size(pgdat->node_zones))
 			break;
-		if (BPF_CORE_READ(zone, managed_pages.counter) <= 0)
-			continue;
-		free = zone_free_pages(zone);
-		if (!marks->lowest_boot_ns || free < marks->lowest_free_pages) {
-			marks->lowest_free_pages = free;
-			marks->lowest_boot_ns = now;
-		}
-		if (free < marks->recent_lowest_free_pages)
-			marks->recent_lowest_free_pages = free;
-		if (report)
-			report_zone(zone, marks, node, i, free);
+		sample_zone((__u64)node_zone(pgdat, i), node, i, report);
 	}
 	node_reserve(pgdat, &reserve);
 	if (!state->lowest_boot_ns || reserve.free_pages < state->lowest_free_pages) {
 		state->lowest_free_pages = reserve.free_pages;
-		state->lowest_boot_ns = now;
+		state->lowest_boot_ns = rw_shared.sampled_boot_ns;
 	}
 	if (report)
-		report_node(state, &reserve, node);
+		report_node(node, &reserve);
 	return 0;
 }
 

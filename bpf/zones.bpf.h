@@ -71,18 +71,29 @@ static __always_inline bool zone_in_reserve(struct zone *zone)
 	       zone_counter(zone, bpf_core_enum_value(enum zone_stat_item, NR_ZONE_ACTIVE_ANON));
 }
 
+/*
+ * Not static, here and below: the verifier then checks a function once, for
+ * any arguments, and not again for each of its callers' states. Without that
+ * 6.1 gives up on the timer's program after a million instructions.
+ */
+__noinline int add_zone_to_reserve(__u64 address, struct node_reserve *node)
+{
+	struct zone *zone = (void *)address;
+
+	if (!node || !zone_in_reserve(zone))
+		return 0;
+	node->reserve_pages += zone_wmark_pages(zone, WMARK_MIN);
+	node->free_pages += zone_free_pages(zone);
+	node->zones++;
+	return 1;
+}
+
 static __always_inline void node_reserve(struct pglist_data *pgdat, struct node_reserve *node)
 {
 	for (int i = 0; i < RW_ZONES; i++) {
-		struct zone *zone = node_zone(pgdat, i);
-
 		if (i > zone_normal())
 			break;
-		if (!zone_in_reserve(zone))
-			continue;
-		node->reserve_pages += zone_wmark_pages(zone, WMARK_MIN);
-		node->free_pages += zone_free_pages(zone);
-		node->zones++;
+		add_zone_to_reserve((__u64)node_zone(pgdat, i), node);
 	}
 	node->kswapd_failures = kswapd_failures(pgdat);
 }
