@@ -1,0 +1,33 @@
+// swift-tools-version: 6.3;(experimentalCGen)
+// The opt-in after the version lets the CompileBPF plugin generate a C source:
+// the BPF object, embedded. See docs/decisions for what to do when it goes away.
+
+import PackageDescription
+
+let swift: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let c: [CSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+    name: "reservewatch",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        .target(name: "CRecord", cSettings: c),
+        .target(name: "CLinux", cSettings: c),
+        .target(
+            name: "CBPF",
+            dependencies: ["CRecord"],
+            cSettings: c,
+            linkerSettings: [.linkedLibrary("bpf"), .linkedLibrary("elf"), .linkedLibrary("z")],
+            plugins: ["CompileBPF"]
+        ),
+        .plugin(name: "CompileBPF", capability: .buildTool()),
+        .target(
+            name: "ReserveKernel",
+            dependencies: ["CBPF", "CLinux"],
+            swiftSettings: swift
+        ),
+    ],
+    swiftLanguageModes: [.v6]
+)

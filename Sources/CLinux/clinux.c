@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "clinux.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/sysmacros.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+// The deepest stack that the loop is known to need, with room; locked memory
+// must hold it before the first stall, not fault it in during one.
+#define STACK_TOUCHED_BYTES (256 * 1024)
+
+int rw_set_io_flusher(void)
+{
+	return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) ? -errno : 0;
+}
+
+static __attribute__((noinline)) void touch_stack(void)
+{
+	volatile char room[STACK_TOUCHED_BYTES];
+
+	for (unsigned i = 0; i < sizeof(room); i += 1024)
+		room[i] = 0;
+}
+
+int rw_lock_memory(void)
+{
+	malloc_trim(0);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
+	mallopt(M_MMAP_MAX, 0);
+	touch_stack();
+	return mlockall(MCL_CURRENT | MCL_FUTURE) ? -errno : 0;
+}
+
+int rw_set_fifo_priority(int priority)
+{
+	struct sched_param parameters = {.sched_priority = priority};
+
+	return sched_setscheduler(0, SCHED_FIFO, &parameters) ? -errno : 0;
+}
+
+int rw_open_signals(void)
+{
+	sigset_t signals;
+	int descriptor;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGWINCH);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL))
+		return -errno;
+	descriptor = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	return descriptor < 0 ? -errno : descriptor;
+}
+
+int rw_read_signal(int descriptor)
+{
+	struct signalfd_siginfo info;
+
+	if (read(descriptor, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	return (int)info.ssi_signo;
+}
+
+static uint64_t read_clock(clockid_t clock)
+{
+	struct timespec now = {0};
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t rw_boot_ns(void)
+{
+	return read_clock(CLOCK_BOOTTIME);
+}
+
+int64_t rw_realtime_offset_ns(void)
+{
+	uint64_t narrowest = UINT64_MAX;
+	int64_t offset = 0;
+
+	for (int i = 0; i < 3; i++) {
+		uint64_t before = read_clock(CLOCK_BOOTTIME);
+		uint64_t real = read_clock(CLOCK_REALTIME);
+		uint64_t after = read_clock(CLOCK_BOOTTIME);
+
+		if (after - before >= narrowest)
+			continue;
+		narrowest = after - before;
+		offset = (int64_t)(real - (before + narrowest / 2));
+	}
+	return offset;
+}
+
+uint32_t rw_device_major(uint64_t device)
+{
+	return major(device);
+}
+
+uint32_t rw_device_minor(uint64_t device)
+{
+	return minor(device);
+}
+
+int rw_terminal_size(int descriptor, int *columns, int *rows)
+{
+	struct winsize size;
+
+	if (ioctl(descriptor, TIOCGWINSZ, &size))
+		return -errno;
+	*columns = size.ws_col;
+	*rows = size.ws_row;
+	return 0;
+}
+
+int rw_make_raw(int descriptor)
+{
+	struct termios attributes;
+
+	if (tcgetattr(descriptor, &attributes))
+		return errno == ENOTTY ? 0 : -errno;
+	attributes.c_oflag &= ~(tcflag_t)OPOST;
+	return tcsetattr(descriptor, TCSANOW, &attributes) ? -errno : 0;
+}

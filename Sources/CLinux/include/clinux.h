@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Linux calls that Swift's Glibc module does not show: variadic ones, and
+// headers that it leaves out. Each is the call itself; 0 or a descriptor on
+// success, a negative errno on failure.
+#ifndef RESERVEWATCH_CLINUX_H
+#define RESERVEWATCH_CLINUX_H
+
+#include <stdint.h>
+
+/// prctl(2) PR_SET_IO_FLUSHER: allocations of this process do not wait for I/O
+/// that it may itself be serving. Needs CAP_SYS_RESOURCE.
+int rw_set_io_flusher(void);
+
+/// mlockall(2) of what is mapped now and later, after returning to the system
+/// what the allocator holds free. Needs CAP_IPC_LOCK or a large RLIMIT_MEMLOCK.
+int rw_lock_memory(void);
+
+/// sched_setscheduler(2) SCHED_FIFO with priority 1 to 99. Needs CAP_SYS_NICE.
+int rw_set_fifo_priority(int priority);
+
+/// signalfd(2) for SIGINT, SIGTERM, SIGHUP and SIGWINCH, which are blocked first. A descriptor.
+int rw_open_signals(void);
+
+/// Reads one signal from such a descriptor: its number, 0 when none is pending.
+int rw_read_signal(int descriptor);
+
+/// CLOCK_BOOTTIME in nanoseconds.
+uint64_t rw_boot_ns(void);
+
+/// CLOCK_REALTIME minus CLOCK_BOOTTIME in nanoseconds, the best of three readings.
+int64_t rw_realtime_offset_ns(void);
+
+/// Major and minor number of a st_dev, as in /sys/dev/block/MAJOR:MINOR.
+uint32_t rw_device_major(uint64_t device);
+uint32_t rw_device_minor(uint64_t device);
+
+/// A terminal's columns and rows, from TIOCGWINSZ. -ENOTTY when it is none.
+int rw_terminal_size(int descriptor, int *_Nonnull columns, int *_Nonnull rows);
+
+/// Puts a terminal in raw mode for output only, so that nothing is translated. Not a terminal: 0.
+int rw_make_raw(int descriptor);
+
+#endif

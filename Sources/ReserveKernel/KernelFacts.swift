@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CBPF
+import Glibc
+
+/// What the running kernel offers, found by looking and by trying; never by its version.
+public struct KernelFacts: Equatable, Sendable {
+    /// Tracepoints that BTF describes (as `btf_trace_<name>`).
+    public var tracepoints: Set<String> = []
+    /// Functions that BTF describes.
+    public var functions: Set<String> = []
+    /// Whether a trivial fentry program was let in; else the negative errno.
+    public var fentry: Int32 = 0
+    /// Kernel addresses by name, of the symbols that were asked for and are in /proc/kallsyms.
+    public var symbols: [String: UInt64] = [:]
+    /// Kernel modules that are loaded and have BTF.
+    public var modules: Set<String> = []
+
+    public init() {}
+
+    /// The names that the plan may ask about, so that discovery is one pass.
+    static let tracepointsAsked = [
+        "mm_page_alloc", "mm_page_free", "mm_vmscan_direct_reclaim_begin",
+        "mm_vmscan_direct_reclaim_end", "block_rq_issue", "block_rq_complete", "block_rq_requeue",
+        "block_bio_queue", "block_bio_complete", "signal_generate", "mark_victim",
+    ]
+    static let functionsAsked = [
+        "throttle_direct_reclaim", "allow_direct_reclaim", "vmpressure_prio",
+    ]
+    static let symbolsAsked = [
+        "end_swap_bio_write", "end_swap_bio_read", "pcpu_hot", "__preempt_count", "this_cpu_off",
+    ]
+
+    /// Looks at the running kernel.
+    ///
+    /// - Throws: ``WatchError/notPermitted(operation:reason:)`` or
+    ///   ``WatchError/kernelUnsuitable(reason:remedy:)`` when nothing can be watched at all.
+    public static func discover() throws(WatchError) -> KernelFacts {
+        try requireBPF()
+        var facts = KernelFacts()
+        for name in tracepointsAsked where rw_btf_has_tracepoint(name) == 1 {
+            facts.tracepoints.insert(name)
+        }
+        for name in functionsAsked where rw_btf_has_function(name) == 1 {
+            facts.functions.insert(name)
+        }
+        facts.fentry =
+            facts.functions.contains("throttle_direct_reclaim")
+            ? rw_bpf_try_fentry("throttle_direct_reclaim") : -ENOENT
+        facts.symbols = readSymbols(symbolsAsked)
+        if access("/sys/kernel/btf/nbd", F_OK) == 0 { facts.modules.insert("nbd") }
+        return facts
+    }
+
+    /// The trial that tells root without BPF, BPF without BTF and an old kernel apart.
+    private static func requireBPF() throws(WatchError) {
+        let ring = rw_bpf_try_ring()
+        if ring == -EPERM || ring == -EACCES {
+            throw .notPermitted(operation: "loading BPF programs", reason: whyNotPermitted())
+        }
+        if ring == -ENOSYS {
+            throw .kernelUnsuitable(
+                reason: "it has no bpf() system call",
+                remedy: "run one built with CONFIG_BPF_SYSCALL=y, such as Debian's")
+        }
+        if ring == -EINVAL {
+            throw .kernelUnsuitable(
+                reason: "it has no BPF ring buffers",
+                remedy: "run Linux 6.1 or newer, such as Debian 12's")
+        }
+        if ring != 0 {
+            throw .resources(operation: "create a BPF ring buffer", errno: ring)
+        }
+        if rw_btf_available() != 0 {
+            throw .kernelUnsuitable(
+                reason: "it has no type information in /sys/kernel/btf/vmlinux",
+                remedy: "mount sysfs, or run one built with CONFIG_DEBUG_INFO_BTF=y")
+        }
+    }
+
+    private static func whyNotPermitted() -> String {
+        if geteuid() != 0 {
+            return
+                "run it as root (sudo reservewatch ...), or with CAP_BPF, CAP_PERFMON, CAP_SYSLOG and CAP_SYS_RESOURCE"
+        }
+        if let lockdown = readFile("/sys/kernel/security/lockdown", limit: 256),
+            lockdown.contains("[confidentiality]")
+        {
+            return
+                "the kernel is locked down for confidentiality, which bars BPF from reading memory; boot with lockdown=integrity"
+        }
+        return
+            "root lacks CAP_BPF or CAP_PERFMON here; in a container, run it on the host or add these capabilities"
+    }
+
+    /// Addresses from /proc/kallsyms; names that are missing or hidden (address 0) are left out.
+    private static func readSymbols(_ names: [String]) -> [String: UInt64] {
+        var found: [String: UInt64] = [:]
+        guard let file = fopen("/proc/kallsyms", "re") else { return found }
+        defer { fclose(file) }
+        let wanted = Set(names)
+        var line: UnsafeMutablePointer<CChar>?
+        var capacity = 0
+        defer { free(line) }
+        while getline(&line, &capacity, file) > 0, let line {
+            // "ffffffff8163e530 t end_swap_bio_write\n", with "\t[module]" for modules
+            guard let text = strchr(line, Int32(UInt8(ascii: " "))) else { continue }
+            let name = String(cString: text + 3).split(whereSeparator: { $0 == "\n" || $0 == "\t" })
+                .first
+            guard let name, wanted.contains(String(name)) else { continue }
+            let address = UInt64(strtoull(line, nil, 16))
+            if address != 0 { found[String(name)] = address }
+            if found.count == wanted.count { break }
+        }
+        return found
+    }
+}
+
+/// A small file's text, or nil when it cannot be read. Bytes that are no UTF-8 are replaced.
+func readFile(_ path: String, limit: Int) -> String? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: limit)
+    var used = 0
+    while used < limit {
+        let count = bytes.withUnsafeMutableBytes { buffer in
+            read(descriptor, buffer.baseAddress.map { $0 + used }, limit - used)
+        }
+        if count <= 0 { break }
+        used += count
+    }
+    return String(decoding: bytes[..<used], as: UTF8.self)
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CBPF
+import Glibc
+
+/// The attached BPF programs and the memory they share with us: the live end of the path.
+///
+/// Owns the object; detaches and frees everything at its end. After ``attach(settings:)``
+/// nothing here allocates.
+public struct LiveKernel: ~Copyable {
+    /// What the user may set before the start.
+    public struct Settings: Sendable {
+        /// Size of the kernel's ring in bytes, a power of two of at least a page.
+        public var ringBytes: UInt32 = 1 << 20
+        /// Period of the zone samples, 1 ms to 1 s.
+        public var samplePeriodNanoseconds: UInt64 = 10_000_000
+        /// Time between two zone records, a multiple of the period.
+        public var reportPeriodNanoseconds: UInt64 = 100_000_000
+        /// Stays in direct reclaim from this on are sent as records.
+        public var slowThresholdNanoseconds: UInt64 = 50_000_000
+        /// `RW_RESERVE_FAILED` records per 100 ms; more are counted as suppressed.
+        public var failedPerWindow: UInt32 = 32
+
+        public init() {}
+    }
+
+    private let bpf: OpaquePointer
+    private let ring: rw_ring
+    /// Totals and working state of the programs, live.
+    public let shared: UnsafeMutablePointer<rw_shared>
+    /// What was chosen for each signal.
+    public let choices: [HookPlan.Choice]
+    /// Bits of `enum rw_known`: which counters a hook keeps.
+    public let known: UInt64
+
+    /// Loads and attaches the best that this kernel takes.
+    ///
+    /// - Throws: ``WatchError`` when not even the plainest hooks can be had.
+    public static func attach(
+        facts: KernelFacts, settings: Settings
+    ) throws(WatchError) -> LiveKernel {
+        var plan = HookPlan(facts: facts)
+        // Each turn strikes one program; there are fewer programs than turns.
+        for _ in 0..<32 {
+            let choices = plan.choices
+            switch try tryLoading(choices: choices, facts: facts, settings: settings) {
+            case .loaded(let bpf):
+                return try LiveKernel(bpf: bpf, choices: choices)
+            case .refused(let program, let reason):
+                plan.refuse(program: program, reason: reason)
+            }
+        }
+        throw .kernelUnsuitable(
+            reason: "it refused program after program",
+            remedy: "set RESERVEWATCH_LIBBPF_LOG=1 and send us what it prints")
+    }
+
+    private enum Attempt {
+        case loaded(OpaquePointer)
+        case refused(program: String, reason: String)
+    }
+
+    private static func tryLoading(
+        choices: [HookPlan.Choice], facts: KernelFacts, settings: Settings
+    ) throws(WatchError) -> Attempt {
+        guard let bpf = rw_bpf_open(settings.ringBytes) else {
+            throw .kernelUnsuitable(
+                reason: String(cString: rw_bpf_message()), remedy: "rebuild reservewatch")
+        }
+        var kept = false
+        defer { if !kept { rw_bpf_close(bpf) } }
+        let programs = choices.flatMap(\.programs)
+        for program in programs where rw_bpf_enable(bpf, program) != 0 {
+            throw .kernelUnsuitable(
+                reason: String(cString: rw_bpf_message()), remedy: "rebuild reservewatch")
+        }
+        let result = rw_bpf_load(bpf)
+        if result != 0 {
+            let program = String(cString: rw_bpf_refused_program())
+            if program.isEmpty {
+                if result == -EPERM {
+                    throw .notPermitted(
+                        operation: "loading BPF programs",
+                        reason: "\(String(cString: rw_bpf_message())); run reservewatch as root")
+                }
+                throw .kernelUnsuitable(
+                    reason: String(cString: rw_bpf_message()),
+                    remedy: "set RESERVEWATCH_LIBBPF_LOG=1 and send us what it prints")
+            }
+            return .refused(
+                program: program, reason: "kernel refused \(program) (\(describe(errno: result)))")
+        }
+        if let attempt = arm(
+            bpf, programs: programs, choices: choices, facts: facts, settings: settings)
+        {
+            return attempt
+        }
+        kept = true
+        return .loaded(bpf)
+    }
+
+    /// Writes the settings, attaches every program, starts the timer; nil when all went well.
+    private static func arm(
+        _ bpf: OpaquePointer, programs: [String], choices: [HookPlan.Choice], facts: KernelFacts,
+        settings: Settings
+    ) -> Attempt? {
+        guard let shared = rw_bpf_shared(bpf) else { return nil }
+        shared.pointee.settings.slow_threshold_ns = settings.slowThresholdNanoseconds
+        shared.pointee.settings.sample_period_ns = settings.samplePeriodNanoseconds
+        shared.pointee.settings.report_ticks = UInt32(
+            max(1, settings.reportPeriodNanoseconds / settings.samplePeriodNanoseconds))
+        shared.pointee.settings.failed_per_window = settings.failedPerWindow
+        shared.pointee.settings.end_swap_bio_write = facts.symbols["end_swap_bio_write"] ?? 0
+        shared.pointee.settings.end_swap_bio_read = facts.symbols["end_swap_bio_read"] ?? 0
+        shared.pointee.settings.nbd_phases = programs.contains("nbd_sent") ? 1 : 0
+        shared.pointee.settings.walk_waiters = programs.contains("throttle_exit") ? 0 : 1
+        for program in programs where program != "find_nodes" && program != "start_sampler" {
+            let result = rw_bpf_attach(bpf, program)
+            if result != 0 {
+                return .refused(
+                    program: program,
+                    reason: "kernel did not attach \(program) (\(describe(errno: result)))")
+            }
+        }
+        if programs.contains("find_nodes") {
+            let result = rw_bpf_find_nodes(bpf)
+            if result != 0 {
+                return .refused(program: "find_nodes", reason: String(cString: rw_bpf_message()))
+            }
+            if rw_bpf_start_sampler(bpf) != 0 {
+                return .refused(program: "start_sampler", reason: String(cString: rw_bpf_message()))
+            }
+        }
+        return nil
+    }
+
+    private init(bpf: OpaquePointer, choices: [HookPlan.Choice]) throws(WatchError) {
+        guard let shared = rw_bpf_shared(bpf), rw_bpf_ring(bpf).data != nil else {
+            rw_bpf_close(bpf)
+            throw .resources(operation: "map the memory of the BPF programs", errno: ENOMEM)
+        }
+        self.bpf = bpf
+        self.shared = shared
+        ring = rw_bpf_ring(bpf)
+        self.choices = choices
+        // A file that we read ourselves is known as well: the caller fills it in.
+        known = choices.reduce(0) { $0 | $1.known }
+    }
+
+    deinit {
+        rw_bpf_close(bpf)
+    }
+
+    /// Hands every record in the ring to `body`, oldest first, and frees their room.
+    ///
+    /// Never blocks. Stops after one ring's worth, so that a flood cannot hold the caller.
+    ///
+    /// - Returns: the number of records.
+    public func drain(_ body: (UnsafeRawBufferPointer) -> Void) -> Int {
+        guard let consumer = ring.consumer_position, let producer = ring.producer_position,
+            let data = ring.data
+        else { return 0 }
+        var position = rw_ring_load(consumer)
+        let end = rw_ring_load(producer)
+        var count = 0
+        while position < end {
+            let header = data + Int(position & UInt(ring.size_bytes - 1))
+            let length = rw_ring_load_length(header)
+            // kernel/bpf/ringbuf.c: BUSY is still being written, DISCARD was given back
+            if length & (1 << 31) != 0 { break }
+            let size = Int(length & ~(3 << 30))
+            if length & (1 << 30) == 0 {
+                body(UnsafeRawBufferPointer(start: header + 8, count: size))
+                count += 1
+            }
+            position += UInt((size + 8 + 7) & ~7)
+            rw_ring_store(consumer, position)
+        }
+        return count
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why the watch cannot start, in one sentence, with the way out.
+///
+/// Each case has an exit status of its own (sysexits.h), documented in the
+/// README and in `reservewatch --help`.
+public enum WatchError: Error, Equatable, Sendable {
+    /// Neither root nor the capabilities that BPF needs.
+    case notPermitted(operation: String, reason: String)
+    /// The kernel cannot do what every path needs: no BPF, no BTF, too old.
+    case kernelUnsuitable(reason: String, remedy: String)
+    /// A file or device that was named cannot be opened or written.
+    case output(path: String, errno: Int32)
+    /// A file that was named cannot be read.
+    case input(path: String, errno: Int32)
+    /// A limit of the host was met while starting.
+    case resources(operation: String, errno: Int32)
+
+    /// The process's exit status for this error.
+    public var exitStatus: Int32 {
+        switch self {
+        case .notPermitted: return 77  // EX_NOPERM
+        case .kernelUnsuitable: return 69  // EX_UNAVAILABLE
+        case .output: return 73  // EX_CANTCREAT
+        case .input: return 66  // EX_NOINPUT
+        case .resources: return 71  // EX_OSERR
+        }
+    }
+
+    /// One sentence: operation, subject, reason, and what to do.
+    public var sentence: String {
+        switch self {
+        case .notPermitted(let operation, let reason):
+            return "\(operation) is not permitted: \(reason)"
+        case .kernelUnsuitable(let reason, let remedy):
+            return "this kernel cannot be watched: \(reason); \(remedy)"
+        case .output(let path, let errno):
+            return "cannot write \(path): \(describe(errno: errno)); choose another path"
+        case .input(let path, let errno):
+            return "cannot read \(path): \(describe(errno: errno)); check the path"
+        case .resources(let operation, let errno):
+            return "cannot \(operation): \(describe(errno: errno))"
+        }
+    }
+}
