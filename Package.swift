@@ -23,11 +23,12 @@ let package = Package(
             plugins: ["CompileBPF"]
         ),
         .plugin(name: "CompileBPF", capability: .buildTool()),
+        .target(name: "ReserveModel", swiftSettings: swift),
         .target(
-            name: "ReserveKernel",
-            dependencies: ["CBPF", "CLinux"],
-            swiftSettings: swift
-        ),
+            name: "ReserveRecord", dependencies: ["CRecord", "ReserveModel"], swiftSettings: swift),
+        .target(
+            name: "ReserveKernel", dependencies: ["CBPF", "CLinux"], swiftSettings: swift),
+        .target(name: "ReserveSinks", dependencies: ["ReserveModel"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Totals since the agent's start, counted in the kernel where the event happens.
+///
+/// They stay right when records are lost. A group that no hook keeps on this host is nil:
+/// unknown is not zero.
+public struct CounterTotals: Sendable {
+    public struct Reserve: Sendable {
+        public var taken: UInt64 = 0
+        public var takenPages: UInt64 = 0
+        public var returned: UInt64 = 0
+        public var returnedPages: UInt64 = 0
+        public var outstanding: UInt64 = 0
+        public var outstandingPages: UInt64 = 0
+        public var untrackedPages: UInt64 = 0
+        public var allocFailed: UInt64 = 0
+        public var allocFailedOrder0: UInt64 = 0
+        public var allocFailedAtomic: UInt64 = 0
+        public init() {}
+    }
+
+    public struct DirectReclaim: Sendable {
+        public var begun: UInt64 = 0
+        public var ended: UInt64 = 0
+        public var endedUnseen: UInt64 = 0
+        public var untracked: UInt64 = 0
+        public var inside: UInt64 = 0
+        public var totalNanoseconds: UInt64 = 0
+        public var reclaimedPages: UInt64 = 0
+        public var durations = LatencyBuckets(repeating: 0)
+        public init() {}
+    }
+
+    public struct Throttle: Sendable {
+        /// Returns of allow_direct_reclaim().
+        public var evaluations: UInt64 = 0
+        public var refusals: UInt64 = 0
+        /// How often our own computation disagreed with the kernel's answer, with
+        /// zone_page_state() and with zone_page_state_snapshot().
+        public var mismatchesPlain: UInt64 = 0
+        public var mismatchesSnapshot: UInt64 = 0
+        public var ended: UInt64 = 0
+        public var totalNanoseconds: UInt64 = 0
+        public init() {}
+    }
+
+    /// Figures that the kernel keeps too, under the kernel's own names.
+    public struct Kernel: Sendable {
+        public var allocstall: UInt64?
+        public var pgscanDirectThrottle: UInt64?
+        public var pswpin: UInt64?
+        public var pswpout: UInt64?
+        public var oomKill: UInt64?
+        public init() {}
+    }
+
+    public struct Loss: Sendable {
+        /// By stem number.
+        public var ring = InlineArray<16, UInt64>(repeating: 0)
+        public var suppressed = InlineArray<16, UInt64>(repeating: 0)
+        public var emitted = InlineArray<16, UInt64>(repeating: 0)
+        public var output: UInt64 = 0
+        public var nbdUntracked: UInt64 = 0
+        public var nbdDevicesUntracked: UInt64 = 0
+        public init() {}
+    }
+
+    public var reserve: Reserve?
+    /// Whether contexts other than unknown can be told.
+    public var contextKnown = false
+    public var zonesKnown = false
+    public var nbdKnown = false
+    public var directReclaim: DirectReclaim?
+    public var throttle: Throttle?
+    public var kernel = Kernel()
+    public var swapReadErrors: UInt64?
+    public var swapWriteErrors: UInt64?
+    public var oomMarked: UInt64?
+    public var loss = Loss()
+    public var timerTicks: UInt64 = 0
+    public var beats: UInt64 = 0
+    public var beatWorstGapNanoseconds: UInt64 = 0
+
+    public init() {}
+}

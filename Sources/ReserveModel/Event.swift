@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What happened, decoded: one case for each kind of record on the wire.
+///
+/// Times are CLOCK_BOOTTIME in nanoseconds, sizes are in the unit that they name.
+public struct Event: Sendable {
+    public var bootNanoseconds: UInt64
+    public var cpu: UInt32
+    public var body: Body
+
+    public enum Body: Sendable {
+        case host(HostFacts)
+        case hook(HookFact)
+        case counters(CounterTotals)
+        case tick
+        case stopped
+        case zone(ZoneSample)
+        case node(NodeSample)
+        case reserveTaken(ReserveAllocation)
+        case reserveReturned(ReserveReturn)
+        case allocationFailed(ReserveAllocation)
+        case reclaimInside(ReclaimStay)
+        case reclaimLeft(ReclaimStay)
+        case throttleBegan(ThrottleStay)
+        case throttleEnded(ThrottleStay)
+        case throttleWaiting(ThrottleStay)
+        case nbdDevice(NBDSample)
+        case nbdFailed(NBDFailure)
+        case swapDevice(SwapDevice)
+        case swapTableRead
+        case swapFailed(SwapFailure)
+        case oom(OOMVictim)
+        case cgroupName(id: UInt64, path: FixedText)
+        /// A stem or kind of a newer agent: skipped, counted, shown.
+        case unknown(stem: UInt16, kind: UInt16)
+        /// A record shorter than its kind: damaged, counted, shown.
+        case malformed(stem: UInt16, kind: UInt16)
+    }
+
+    public init(bootNanoseconds: UInt64, cpu: UInt32, body: Body) {
+        self.bootNanoseconds = bootNanoseconds
+        self.cpu = cpu
+        self.body = body
+    }
+}
+
+/// The facts about a host that open its stream.
+public struct HostFacts: Sendable {
+    public var wireVersion: UInt32 = 0
+    public var pageSizeBytes: UInt32 = 4096
+    public var cpus: UInt32 = 0
+    /// CLOCK_REALTIME - CLOCK_BOOTTIME.
+    public var realtimeOffsetNanoseconds: Int64 = 0
+    public var slowThresholdNanoseconds: UInt64 = 0
+    public var samplePeriodNanoseconds: UInt64 = 0
+    public var ringBytes: UInt64 = 0
+    public var bootID = FixedText()
+    public var host = FixedText()
+    public var kernelRelease = FixedText()
+    public var machine = FixedText()
+    public var agentVersion = FixedText()
+
+    public init() {}
+}
+
+/// Which hook a signal got, and why no better one.
+public struct HookFact: Sendable {
+    public enum State: Sendable, Equatable {
+        case primary
+        case fallback
+        /// Not observed on this host: what it would tell is unknown, never zero.
+        case missing
+        case unknown(UInt32)
+    }
+
+    public var stem: UInt32 = 0
+    public var state = State.unknown(0)
+    public var signal = FixedText()
+    public var path = FixedText()
+    public var reason = FixedText()
+
+    public init() {}
+}
+
+/// One zone at one moment. Marks include the boost, as min_wmark_pages() and /proc/zoneinfo do.
+public struct ZoneSample: Sendable {
+    public var node: UInt32 = 0
+    public var index: UInt32 = 0
+    public var name = FixedName()
+    public var freePages: UInt64 = 0
+    /// Lowest of the kernel timer's samples since the agent's start.
+    public var lowestFreePages: UInt64 = 0
+    public var lowestBootNanoseconds: UInt64 = 0
+    /// Lowest since the former sample of this zone that was sent.
+    public var recentLowestFreePages: UInt64 = 0
+    public var minPages: UInt64 = 0
+    public var lowPages: UInt64 = 0
+    public var highPages: UInt64 = 0
+    public var boostPages: UInt64 = 0
+    public var managedPages: UInt64 = 0
+    public var presentPages: UInt64 = 0
+    public var spannedPages: UInt64 = 0
+    public var highAtomicPages: UInt64 = 0
+    public var protectionPages = InlineArray<6, UInt64>(repeating: 0)
+    public var protectionCount = 0
+
+    public init() {}
+}
+
+/// The PFMEMALLOC reserve of one node, as mm/vmscan.c:allow_direct_reclaim() computes it.
+public struct NodeSample: Sendable {
+    public var node: UInt32 = 0
+    public var directReclaimAllowed = true
+    /// Low byte of kswapd's task state: 0 running, 1 sleeping, 2 uninterruptible.
+    public var kswapdState: UInt8 = 0
+    public var waitersKnown = false
+    public var pfmemallocReservePages: UInt64 = 0
+    /// Direct reclaimers are put to sleep while free is not above this.
+    public var throttleLinePages: UInt64 = 0
+    public var freePages: UInt64 = 0
+    public var lowestFreePages: UInt64 = 0
+    public var lowestBootNanoseconds: UInt64 = 0
+    public var kswapdFailures: UInt64 = 0
+    /// Tasks on pgdat->pfmemalloc_wait.
+    public var throttleWaiters: UInt64 = 0
+    public var kswapdTID: UInt32 = 0
+    public var kswapdOrder: UInt32 = 0
+
+    public init() {}
+}
+
+/// In which context an allocation was made; what interrupted tells who is not to blame.
+public enum AllocationContext: Sendable, Hashable {
+    case process
+    case softirq
+    case hardirq
+    case nmi
+    case kswapd
+    /// The kernel does not let preempt_count be read.
+    case unknown
+}
+
+/// Why the watermarks were ignored: mm/page_alloc.c:__gfp_pfmemalloc_flags().
+public struct Entitlement: Sendable, Hashable {
+    public var rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    public var gfpMemalloc: Bool { rawValue & 1 != 0 }
+    public var taskMemalloc: Bool { rawValue & 2 != 0 }
+    public var oomVictim: Bool { rawValue & 4 != 0 }
+}
+
+/// An allocation that took from the reserve, or one that got nothing.
+public struct ReserveAllocation: Sendable {
+    public var task: TaskIdentity
+    public var serial: UInt64
+    public var gfpFlags: UInt32
+    /// 2^order pages.
+    public var order: UInt8
+    public var context: AllocationContext
+    public var entitlement: Entitlement
+
+    public init(
+        task: TaskIdentity, serial: UInt64, gfpFlags: UInt32, order: UInt8,
+        context: AllocationContext, entitlement: Entitlement
+    ) {
+        self.task = task
+        self.serial = serial
+        self.gfpFlags = gfpFlags
+        self.order = order
+        self.context = context
+        self.entitlement = entitlement
+    }
+
+    public var pages: UInt64 { 1 << UInt64(order & 15) }
+}
+
+/// A block of the reserve that came back.
+public struct ReserveReturn: Sendable {
+    public var serial: UInt64
+    public var heldNanoseconds: UInt64
+    public var order: UInt8
+
+    public init(serial: UInt64, heldNanoseconds: UInt64, order: UInt8) {
+        self.serial = serial
+        self.heldNanoseconds = heldNanoseconds
+        self.order = order
+    }
+}
+
+/// A stay inside try_to_free_pages().
+public struct ReclaimStay: Sendable {
+    public var task: TaskIdentity
+    public var beganBootNanoseconds: UInt64
+    public var durationNanoseconds: UInt64
+    public var reclaimedPages: UInt64
+    public var gfpFlags: UInt32
+    public var order: UInt32
+
+    public init(
+        task: TaskIdentity, beganBootNanoseconds: UInt64, durationNanoseconds: UInt64,
+        reclaimedPages: UInt64, gfpFlags: UInt32, order: UInt32
+    ) {
+        self.task = task
+        self.beganBootNanoseconds = beganBootNanoseconds
+        self.durationNanoseconds = durationNanoseconds
+        self.reclaimedPages = reclaimedPages
+        self.gfpFlags = gfpFlags
+        self.order = order
+    }
+}
+
+/// A sleep in throttle_direct_reclaim(), on pgdat->pfmemalloc_wait.
+public struct ThrottleStay: Sendable {
+    public var task: TaskIdentity
+    /// 0 where the agent only saw the task waiting.
+    public var beganBootNanoseconds: UInt64
+    public var durationNanoseconds: UInt64
+    public var freePages: UInt64
+    public var throttleLinePages: UInt64
+    public var node: UInt32
+    public var gfpFlags: UInt32
+    public var evaluations: UInt32
+
+    public init(
+        task: TaskIdentity, beganBootNanoseconds: UInt64, durationNanoseconds: UInt64,
+        freePages: UInt64, throttleLinePages: UInt64, node: UInt32, gfpFlags: UInt32,
+        evaluations: UInt32
+    ) {
+        self.task = task
+        self.beganBootNanoseconds = beganBootNanoseconds
+        self.durationNanoseconds = durationNanoseconds
+        self.freePages = freePages
+        self.throttleLinePages = throttleLinePages
+        self.node = node
+        self.gfpFlags = gfpFlags
+        self.evaluations = evaluations
+    }
+}
+
+/// Buckets of durations: number i counts those from 2^i us to below 2^(i+1) us.
+public typealias LatencyBuckets = InlineArray<24, UInt64>
+
+/// One network block device; counts since the agent's start, as /sys/block/nbdN/stat counts.
+public struct NBDSample: Sendable {
+    public var firstMinor: UInt32 = 0
+    public var disk = FixedName()
+    public var issued: UInt64 = 0
+    public var requeued: UInt64 = 0
+    public var completed: UInt64 = 0
+    public var completedUnseen: UInt64 = 0
+    public var errors: UInt64 = 0
+    public var inFlight: UInt64 = 0
+    /// Age of the oldest request in flight; 0 when there is none.
+    public var oldestNanoseconds: UInt64 = 0
+    /// nil where the nbd tracepoints are not attached: unknown.
+    public var phases: Phases?
+    /// 0: none since the start.
+    public var lastCompletionBootNanoseconds: UInt64 = 0
+    public var readBytes: UInt64 = 0
+    public var writtenBytes: UInt64 = 0
+    public var latency = LatencyBuckets(repeating: 0)
+
+    public struct Phases: Sendable {
+        public var sent: UInt64 = 0
+        public var received: UInt64 = 0
+        /// In flight with the header not yet sent: blocked before or in sendmsg().
+        public var unsent: UInt64 = 0
+        public init() {}
+    }
+
+    public init() {}
+}
+
+/// An NBD request that ended in error.
+public struct NBDFailure: Sendable {
+    public var disk = FixedName()
+    public var durationNanoseconds: UInt64 = 0
+    public var bytes: UInt64 = 0
+    /// Negative errno.
+    public var error: Int32 = 0
+    public var isWrite = false
+
+    public init() {}
+}
+
+/// One line of /proc/swaps, followed down to the NBD disk below it.
+public struct SwapDevice: Sendable {
+    public var path = FixedText()
+    /// Empty: no NBD below.
+    public var nbdDisk = FixedName()
+    public var isPartition = false
+    public var priority: Int32 = 0
+    public var sizeKiB: UInt64 = 0
+    public var usedKiB: UInt64 = 0
+
+    public init() {}
+}
+
+/// A swap bio that failed.
+public struct SwapFailure: Sendable {
+    public var major: UInt32 = 0
+    public var minor: UInt32 = 0
+    public var isWrite = false
+    /// blk_status_t
+    public var status: UInt32 = 0
+
+    public init() {}
+}
+
+/// Whom the OOM killer chose.
+public struct OOMVictim: Sendable {
+    /// With the victim's own cgroup.
+    public var task: TaskIdentity
+    /// false: it was dying already and is only let at the reserves; oom_kill does not count it.
+    public var killed: Bool
+    public var totalVMPages: UInt64
+    public var rssPages: UInt64
+    public var scoreAdjust: Int32
+    public var uid: UInt32
+
+    public init(
+        task: TaskIdentity, killed: Bool, totalVMPages: UInt64, rssPages: UInt64,
+        scoreAdjust: Int32, uid: UInt32
+    ) {
+        self.task = task
+        self.killed = killed
+        self.totalVMPages = totalVMPages
+        self.rssPages = rssPages
+        self.scoreAdjust = scoreAdjust
+        self.uid = uid
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is worth telling a user: one line of any sink.
+public struct Notice: Sendable {
+    public enum Severity: Sendable, Equatable {
+        case info
+        case notice
+        case warning
+        case critical
+    }
+
+    public enum StayPhase: Sendable, Equatable {
+        /// Still inside, for the first time longer than a threshold, and at each doubling.
+        case stalled
+        case left
+        case began
+        case ended
+        /// Seen waiting, where begin and end cannot be hooked.
+        case waiting
+    }
+
+    public enum Crossing: Sendable, Equatable {
+        case belowLow
+        case belowMin
+        case aboveMin
+        case aboveLow
+        /// The node's free pages fell to the throttle line, or rose above it.
+        case atThrottleLine
+        case aboveThrottleLine
+    }
+
+    public enum DevicePhase: Sendable, Equatable {
+        case appeared
+        case stalled
+        case resumed
+    }
+
+    public enum Body: Sendable {
+        /// The stream begins; facts and hooks are in the picture.
+        case start
+        case zone(Crossing, ZoneSample)
+        case node(Crossing, NodeSample)
+        /// What one taker took within one summary interval.
+        case reserve(Taker)
+        case directReclaim(StayPhase, ReclaimStay)
+        case throttle(StayPhase, ThrottleStay)
+        case nbd(DevicePhase, NBDSample)
+        case nbdFailed(NBDFailure)
+        case swapAppeared(SwapDevice)
+        case swapGone(SwapDevice)
+        case swapFailed(SwapFailure)
+        case oom(OOMVictim)
+        /// Something was lost since the last summary: figures are in the picture.
+        case loss
+        case summary(isFinal: Bool, intervalNanoseconds: UInt64)
+    }
+
+    public var bootNanoseconds: UInt64
+    public var severity: Severity
+    public var body: Body
+
+    public init(bootNanoseconds: UInt64, severity: Severity, body: Body) {
+        self.bootNanoseconds = bootNanoseconds
+        self.severity = severity
+        self.body = body
+    }
+}
+
+/// Notices on their way to the sinks, in room taken at the start.
+public typealias NoticeQueue = BoundedList<Notice>
+
+/// Who takes from the reserve: tasks of one name, in one context, for one reason.
+public struct Taker: Sendable {
+    public var task: TaskIdentity
+    public var context: AllocationContext
+    public var entitlement: Entitlement
+    public var allocations: UInt64 = 0
+    public var pages: UInt64 = 0
+    /// Allocations that got nothing (of all, not only of those entitled to the reserve).
+    public var failed: UInt64 = 0
+    /// All flags seen, as this kernel numbers them.
+    public var gfpFlags: UInt32 = 0
+    public var largestOrder: UInt8 = 0
+
+    public init(_ allocation: ReserveAllocation) {
+        task = allocation.task
+        context = allocation.context
+        entitlement = allocation.entitlement
+    }
+
+    mutating func add(_ allocation: ReserveAllocation, failed isFailed: Bool) {
+        if isFailed {
+            failed &+= 1
+        } else {
+            allocations &+= 1
+            pages &+= allocation.pages
+        }
+        gfpFlags |= allocation.gfpFlags
+        largestOrder = max(largestOrder, allocation.order)
+    }
+}

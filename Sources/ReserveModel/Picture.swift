@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Everything that is known about the host now, and the marks that a summary needs.
+///
+/// A value, made only of what the events told. nil means unknown.
+public struct Picture: Sendable {
+    public var host: HostFacts?
+    public var hooks = BoundedList<HookFact>(capacity: 32)
+    public var zones = BoundedList<ZoneSample>(capacity: 48)
+    public var nodes = BoundedList<NodeSample>(capacity: 8)
+    public var devices = BoundedList<NBDState>(capacity: 16)
+    public var swaps = BoundedList<SwapDevice>(capacity: 32)
+    /// Tasks that have been inside direct reclaim for longer than the slow threshold.
+    public var reclaimers = BoundedList<ReclaimStay>(capacity: 1024)
+    /// Tasks asleep in throttle_direct_reclaim().
+    public var throttled = BoundedList<ThrottleStay>(capacity: 1024)
+    /// Since the start, by name, context and reason.
+    public var takers = BoundedList<Taker>(capacity: 256)
+    /// Blocks of the reserve that are out, oldest first.
+    public var blocks = BoundedList<ReserveBlock>(capacity: 8192)
+    public var cgroups = BoundedList<CgroupName>(capacity: 1024)
+    /// Stays that reached the slow threshold, by name, since the start.
+    public var waiters = BoundedList<WaiterTotals>(capacity: 256)
+    public var counters: CounterTotals?
+    public var oomKills = BoundedList<OOMVictim>(capacity: 64)
+    /// Records that this build does not know, or that were too short.
+    public var unknownRecords: UInt64 = 0
+    public var malformedRecords: UInt64 = 0
+    public var firstBootNanoseconds: UInt64 = 0
+    public var nowBootNanoseconds: UInt64 = 0
+    public var mostReclaimers = 0
+    public var mostThrottled = 0
+
+    public init() {}
+
+    public struct ReserveBlock: Sendable {
+        public var serial: UInt64
+        public var takenBootNanoseconds: UInt64
+    }
+
+    public struct CgroupName: Sendable {
+        public var id: UInt64
+        public var path: FixedText
+    }
+
+    /// One NBD device and the worst that was seen of it.
+    public struct NBDState: Sendable {
+        public var sample: NBDSample
+        public var worstOldestNanoseconds: UInt64 = 0
+        public var worstBootNanoseconds: UInt64 = 0
+        public var mostInFlight: UInt64 = 0
+        /// Age at which the next stall notice is due; 0 while nothing is stalled.
+        var nextStallNotice: UInt64 = 0
+    }
+
+    public enum WaitKind: Sendable, Hashable {
+        case directReclaim
+        case throttle
+    }
+
+    /// Slow stays of all tasks of one name.
+    public struct WaiterTotals: Sendable {
+        public var comm: FixedName
+        public var kind: WaitKind
+        public var stays: UInt64 = 0
+        public var totalNanoseconds: UInt64 = 0
+        public var longestNanoseconds: UInt64 = 0
+    }
+
+    /// A cgroup's path, nil when no name was sent for the id.
+    public func cgroupPath(_ id: UInt64) -> FixedText? {
+        cgroups.firstIndex(where: { $0.id == id }).map { cgroups[$0].path }
+    }
+
+    /// Age of the oldest reserve block that is out; nil when none is, or when records of
+    /// the reserve were lost, so that a return may have been missed.
+    public var oldestBlockNanoseconds: UInt64? {
+        guard !blocks.isEmpty, blocks.overflowed == 0,
+            (counters?.loss.ring[Stem.reserve] ?? 0) == 0
+        else { return nil }
+        let taken = blocks[0].takenBootNanoseconds
+        return nowBootNanoseconds > taken ? nowBootNanoseconds - taken : 0
+    }
+
+    /// Sum of all that was lost on the way: nothing of it is in the picture.
+    public var lostRecords: UInt64 {
+        guard let loss = counters?.loss else { return unknownRecords + malformedRecords }
+        var sum = loss.output + unknownRecords + malformedRecords
+        for stem in 0..<16 { sum &+= loss.ring[stem] }
+        return sum
+    }
+
+    /// What found no room in one of the tables.
+    public var untracked: UInt64 {
+        var sum =
+            takers.overflowed + blocks.overflowed + reclaimers.overflowed + throttled.overflowed
+            + waiters.overflowed + cgroups.overflowed + devices.overflowed + zones.overflowed
+        if let counters {
+            sum &+= counters.loss.nbdUntracked &+ counters.loss.nbdDevicesUntracked
+            sum &+= counters.directReclaim?.untracked ?? 0
+            sum &+= counters.reserve?.untrackedPages ?? 0
+        }
+        return sum
+    }
+}
+
+/// The wire's numbers of the stems, for tables that are kept by stem.
+public enum Stem {
+    public static let reserve = 1
+    /// Names by number; what is not listed has none yet.
+    public static func name(_ number: Int) -> StaticString? {
+        switch number {
+        case 1: return "reserve"
+        case 2: return "watermark"
+        case 3: return "direct_reclaim"
+        case 4: return "throttle"
+        case 5: return "nbd"
+        case 6: return "swap"
+        case 7: return "oom"
+        case 8: return "kswapd"
+        case 9: return "reclaim_wait"
+        case 10: return "slab"
+        case 11: return "socket"
+        case 12: return "cgroup"
+        case 13: return "agent"
+        default: return nil
+        }
+    }
+}

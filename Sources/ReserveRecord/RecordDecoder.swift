@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CRecord
+import ReserveModel
+
+/// Bytes of one record in, one event out. Knows no libbpf; live and replay share it.
+///
+/// A record may be longer than this build knows (a newer agent wrote it): the rest is
+/// passed over. One that is shorter than its kind is `.malformed`. Neither is a crash.
+public enum RecordDecoder {
+    /// Decodes one record. Does not allocate.
+    public static func decode(_ bytes: UnsafeRawBufferPointer) -> Event {
+        guard let header = load(bytes, rw_header.self) else {
+            return Event(bootNanoseconds: 0, cpu: 0, body: .malformed(stem: 0, kind: 0))
+        }
+        let body =
+            decodeBody(bytes, stem: UInt32(header.stem), kind: UInt32(header.kind))
+            ?? .malformed(stem: header.stem, kind: header.kind)
+        return Event(bootNanoseconds: header.boot_ns, cpu: header.cpu, body: body)
+    }
+
+    /// nil: shorter than its kind.
+    private static func decodeBody(
+        _ bytes: UnsafeRawBufferPointer, stem: UInt32, kind: UInt32
+    ) -> Event.Body? {
+        switch (stem, kind) {
+        case (RW_STEM_RESERVE.rawValue, RW_RESERVE_TAKEN.rawValue):
+            return load(bytes, rw_reserve.self).map { .reserveTaken(allocation($0)) }
+        case (RW_STEM_RESERVE.rawValue, RW_RESERVE_FAILED.rawValue):
+            return load(bytes, rw_reserve.self).map { .allocationFailed(allocation($0)) }
+        case (RW_STEM_RESERVE.rawValue, RW_RESERVE_RETURNED.rawValue):
+            return load(bytes, rw_reserve.self).map {
+                .reserveReturned(
+                    ReserveReturn(
+                        serial: $0.serial, heldNanoseconds: $0.held_ns, order: $0.order))
+            }
+        case (RW_STEM_WATERMARK.rawValue, RW_WATERMARK_ZONE.rawValue):
+            return load(bytes, rw_zone.self).map { .zone(zone($0)) }
+        case (RW_STEM_WATERMARK.rawValue, RW_WATERMARK_NODE.rawValue):
+            return load(bytes, rw_node.self).map { .node(node($0)) }
+        case (RW_STEM_DIRECT_RECLAIM.rawValue, RW_DIRECT_RECLAIM_INSIDE.rawValue):
+            return load(bytes, rw_direct_reclaim.self).map { .reclaimInside(reclaim($0)) }
+        case (RW_STEM_DIRECT_RECLAIM.rawValue, RW_DIRECT_RECLAIM_LEFT.rawValue):
+            return load(bytes, rw_direct_reclaim.self).map { .reclaimLeft(reclaim($0)) }
+        case (RW_STEM_THROTTLE.rawValue, RW_THROTTLE_BEGAN.rawValue):
+            return load(bytes, rw_throttle.self).map { .throttleBegan(throttle($0)) }
+        case (RW_STEM_THROTTLE.rawValue, RW_THROTTLE_ENDED.rawValue):
+            return load(bytes, rw_throttle.self).map { .throttleEnded(throttle($0)) }
+        case (RW_STEM_THROTTLE.rawValue, RW_THROTTLE_WAITING.rawValue):
+            return load(bytes, rw_throttle.self).map { .throttleWaiting(throttle($0)) }
+        case (RW_STEM_NBD.rawValue, RW_NBD_DEVICE.rawValue):
+            return load(bytes, rw_nbd_device.self).map { .nbdDevice(nbdDevice($0)) }
+        case (RW_STEM_NBD.rawValue, RW_NBD_FAILED.rawValue):
+            return load(bytes, rw_nbd_failed.self).map { .nbdFailed(nbdFailed($0)) }
+        case (RW_STEM_SWAP.rawValue, RW_SWAP_DEVICE.rawValue):
+            return load(bytes, rw_swap_device.self).map { .swapDevice(swapDevice($0)) }
+        case (RW_STEM_SWAP.rawValue, RW_SWAP_TABLE_READ.rawValue):
+            return .swapTableRead
+        case (RW_STEM_SWAP.rawValue, RW_SWAP_FAILED.rawValue):
+            return load(bytes, rw_swap_failed.self).map { .swapFailed(swapFailed($0)) }
+        case (RW_STEM_OOM.rawValue, RW_OOM_KILL.rawValue),
+            (RW_STEM_OOM.rawValue, RW_OOM_MARKED.rawValue):
+            return load(bytes, rw_oom.self).map {
+                .oom(oom($0, killed: kind == RW_OOM_KILL.rawValue))
+            }
+        case (RW_STEM_CGROUP.rawValue, RW_CGROUP_NAME.rawValue):
+            return load(bytes, rw_cgroup.self).map {
+                .cgroupName(id: $0.cgroup_id, path: text($0.path))
+            }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_HOST.rawValue):
+            return load(bytes, rw_host.self).map { .host(host($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_HOOK.rawValue):
+            return load(bytes, rw_hook.self).map { .hook(hook($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_COUNTERS.rawValue):
+            return load(bytes, rw_counters_record.self).map { .counters(counters($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_TICK.rawValue):
+            return .tick
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_STOPPED.rawValue):
+            return .stopped
+        default:
+            return .unknown(stem: UInt16(stem), kind: UInt16(kind))
+        }
+    }
+
+    private static func load<Record: BitwiseCopyable>(
+        _ bytes: UnsafeRawBufferPointer, _ type: Record.Type
+    ) -> Record? {
+        guard bytes.count >= MemoryLayout<Record>.size else { return nil }
+        return bytes.loadUnaligned(as: type)
+    }
+
+    static func name<Tuple>(_ tuple: Tuple) -> FixedName {
+        withUnsafeBytes(of: tuple) { FixedName(bytes: $0) }
+    }
+
+    static func text<Tuple>(_ tuple: Tuple) -> FixedText {
+        withUnsafeBytes(of: tuple) { FixedText(bytes: $0) }
+    }
+
+    static func task(_ task: rw_task) -> TaskIdentity {
+        TaskIdentity(
+            tid: task.tid, tgid: task.tgid, cgroupID: task.cgroup_id, comm: name(task.comm))
+    }
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ReserveModel
+
+/// One line to read for each notice, and a status line for each summary: a plain rolling view.
+public struct TextLines: ~Copyable {
+    private var writer = ByteWriter(capacityBytes: 4096)
+    /// Lines that did not fit, given up whole.
+    public private(set) var lost: UInt64 = 0
+
+    public init() {}
+
+    /// Hands the line for one notice to `body`. Does not allocate.
+    public mutating func write(
+        _ notice: Notice, picture: borrowing Picture, _ body: (UnsafeRawBufferPointer) -> Void
+    ) {
+        writer.clear()
+        if let host = picture.host {
+            writer.time(
+                realNanoseconds: Int64(clamping: notice.bootNanoseconds)
+                    &+ host.realtimeOffsetNanoseconds, dateToo: false)
+        }
+        switch notice.severity {
+        case .warning, .critical: writer.text(" ! ")
+        case .info, .notice: writer.text("   ")
+        }
+        let pageKB = UInt64(picture.host?.pageSizeBytes ?? 4096) / 1024
+        switch notice.body {
+        case .start: writer.startLine(picture)
+        case .zone(let crossing, let zone): writer.zoneLine(crossing, zone, pageKB: pageKB)
+        case .node(let crossing, let node): writer.nodeLine(crossing, node, pageKB: pageKB)
+        case .reserve(let taker): writer.takerLine(taker)
+        case .directReclaim(let phase, let stay):
+            writer.text("direct reclaim: ")
+            writer.actor(stay.task, picture: picture)
+            writer.text(phase == .stalled ? " still inside after " : " came out after ")
+            writer.duration(stay.durationNanoseconds)
+            if phase == .left {
+                writer.text(", ")
+                writer.number(stay.reclaimedPages)
+                writer.text(" pages reclaimed")
+            }
+        case .throttle(let phase, let stay): writer.throttleLine(phase, stay, picture: picture)
+        case .nbd(let phase, let sample): writer.nbdLine(phase, sample)
+        case .nbdFailed(let failure):
+            writer.plain(foreign: failure.disk)
+            writer.text(failure.isWrite ? ": a write failed after " : ": a read failed after ")
+            writer.duration(failure.durationNanoseconds)
+            writer.text(", errno ")
+            writer.number(Int64(-failure.error))
+        case .swapAppeared(let device): writer.swapLine(device, gone: false)
+        case .swapGone(let device): writer.swapLine(device, gone: true)
+        case .swapFailed(let failure):
+            writer.text(failure.isWrite ? "swap-out failed on " : "swap-in failed on ")
+            writer.number(UInt64(failure.major))
+            writer.byte(UInt8(ascii: ":"))
+            writer.number(UInt64(failure.minor))
+        case .oom(let victim):
+            writer.text(victim.killed ? "OOM killer killed " : "OOM: already dying ")
+            writer.actor(victim.task, picture: picture)
+            writer.text(", ")
+            writer.number(victim.rssPages * pageKB)
+            writer.text(" kB resident")
+        case .loss:
+            writer.text("lost: ")
+            writer.number(picture.lostRecords)
+            writer.text(" records, ")
+            writer.number(picture.untracked)
+            writer.text(" untracked; totals stay exact, lists do not")
+        case .summary(let isFinal, _): writer.statusLine(picture, isFinal: isFinal, pageKB: pageKB)
+        }
+        writer.byte(UInt8(ascii: "\n"))
+        if writer.isWhole {
+            body(writer.bytes)
+        } else {
+            lost &+= 1
+        }
+    }
+}
+
+extension ByteWriter {
+    /// "comm[tid]" and the cgroup where it is known and not the root.
+    mutating func actor(_ task: TaskIdentity, picture: borrowing Picture) {
+        plain(foreign: task.comm)
+        byte(UInt8(ascii: "["))
+        number(UInt64(task.tid))
+        byte(UInt8(ascii: "]"))
+        if let path = picture.cgroupPath(task.cgroupID), path.count > 1 {
+            text(" in ")
+            plain(foreign: path)
+        }
+    }
+
+    /// "12.3 s", "87 ms", "340 us": two to three digits that matter.
+    mutating func duration(_ nanoseconds: UInt64) {
+        if nanoseconds >= 100_000_000_000 {
+            number(nanoseconds / 1_000_000_000)
+            text(" s")
+        } else if nanoseconds >= 1_000_000_000 {
+            number(nanoseconds / 1_000_000_000)
+            byte(UInt8(ascii: "."))
+            number(nanoseconds / 100_000_000 % 10)
+            text(" s")
+        } else if nanoseconds >= 1_000_000 {
+            number(nanoseconds / 1_000_000)
+            text(" ms")
+        } else {
+            number(nanoseconds / 1000)
+            text(" us")
+        }
+    }
+
+    fileprivate mutating func startLine(_ picture: borrowing Picture) {
+        text("watching")
+        if let host = picture.host {
+            byte(UInt8(ascii: " "))
+            plain(foreign: host.host)
+            text(", Linux ")
+            plain(foreign: host.kernelRelease)
+        }
+        var missing = 0
+        for index in picture.hooks.indices {
+            let hook = picture.hooks[index]
+            guard hook.state == .missing || hook.state == .fallback else { continue }
+            text(missing == 0 ? "; not at their best: " : ", ")
+            plain(foreign: hook.signal)
+            if hook.state == .missing { text(" (unknown here)") }
+            missing += 1
+        }
+        if missing == 0 { text("; every signal at its best hook") }
+    }
+
+    fileprivate mutating func zoneLine(
+        _ crossing: Notice.Crossing, _ zone: ZoneSample, pageKB: UInt64
+    ) {
+        text("zone ")
+        plain(foreign: zone.name)
+        switch crossing {
+        case .belowMin: text(" fell below min: only entitled allocations succeed; lowest ")
+        case .belowLow: text(" fell below low: kswapd is at work; lowest ")
+        case .aboveMin: text(" is back above min; lowest was ")
+        default: text(" is back above low; lowest was ")
+        }
+        number(min(zone.freePages, zone.recentLowestFreePages) * pageKB)
+        text(" kB, min ")
+        number(zone.minPages * pageKB)
+        text(" kB, low ")
+        number(zone.lowPages * pageKB)
+        text(" kB")
+        if zone.boostPages > 0 {
+            text(" (boost ")
+            number(zone.boostPages * pageKB)
+            text(" kB)")
+        }
+    }
+
+    fileprivate mutating func nodeLine(
+        _ crossing: Notice.Crossing, _ node: NodeSample, pageKB: UInt64
+    ) {
+        text("node ")
+        number(UInt64(node.node))
+        text(
+            crossing == .atThrottleLine
+                ? " is at the throttle line: direct reclaimers are put to sleep; free "
+                : " is above the throttle line again; free ")
+        number(node.freePages * pageKB)
+        text(" kB, line ")
+        number(node.throttleLinePages * pageKB)
+        text(" kB")
+    }
+
+    fileprivate mutating func takerLine(_ taker: Taker) {
+        text("reserve: ")
+        plain(foreign: taker.task.comm)
+        byte(UInt8(ascii: "["))
+        number(UInt64(taker.task.tid))
+        text("] ")
+        text(taker.context.word)
+        if taker.pages > 0 {
+            text(" took ")
+            number(taker.pages)
+            text(" pages (")
+            text(taker.entitlement.word)
+            byte(UInt8(ascii: ")"))
+        }
+        if taker.failed > 0 {
+            text(taker.pages > 0 ? "," : "")
+            text(" got nothing ")
+            number(taker.failed)
+            text(" times")
+        }
+        text(", gfp ")
+        hexadecimal(UInt64(taker.gfpFlags))
+        text(" order <= ")
+        number(UInt64(taker.largestOrder))
+    }
+
+    fileprivate mutating func throttleLine(
+        _ phase: Notice.StayPhase, _ stay: ThrottleStay, picture: borrowing Picture
+    ) {
+        text("pfmemalloc throttle: ")
+        actor(stay.task, picture: picture)
+        switch phase {
+        case .began, .waiting: text(" was put to sleep")
+        case .ended:
+            text(" was let on after ")
+            duration(stay.durationNanoseconds)
+        default:
+            text(" sleeps since ")
+            duration(stay.durationNanoseconds)
+        }
+        text(", node ")
+        number(UInt64(stay.node))
+    }
+
+    fileprivate mutating func nbdLine(_ phase: Notice.DevicePhase, _ sample: NBDSample) {
+        plain(foreign: sample.disk)
+        switch phase {
+        case .appeared: text(": first request")
+        case .resumed: text(": requests complete again, ")
+        case .stalled: text(": no end to the oldest request for ")
+        }
+        if phase == .stalled { duration(sample.oldestNanoseconds) }
+        if phase != .appeared {
+            if phase == .stalled { text(", ") }
+            number(sample.inFlight)
+            text(" in flight")
+            if let phases = sample.phases, phases.unsent > 0 {
+                text(", ")
+                number(phases.unsent)
+                text(" of them not sent yet")
+            }
+        }
+    }
+
+    fileprivate mutating func swapLine(_ device: SwapDevice, gone: Bool) {
+        text(gone ? "swap gone: " : "swap on: ")
+        plain(foreign: device.path)
+        text(", ")
+        number(device.sizeKiB / 1024)
+        text(" MB, priority ")
+        number(Int64(device.priority))
+        if device.nbdDisk.isEmpty {
+            text(", not on NBD")
+        } else {
+            text(", on ")
+            plain(foreign: device.nbdDisk)
+        }
+    }
+}
