@@ -9,6 +9,9 @@ let c: [CSetting] = [.treatAllWarnings(as: .error)]
 
 let package = Package(
     name: "reservewatch",
+    products: [
+        .executable(name: "reservewatch", targets: ["ReserveWatch"])
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
     ],
@@ -29,6 +32,14 @@ let package = Package(
         .target(
             name: "ReserveKernel", dependencies: ["CBPF", "CLinux"], swiftSettings: swift),
         .target(name: "ReserveSinks", dependencies: ["ReserveModel"], swiftSettings: swift),
+        .executableTarget(
+            name: "ReserveWatch",
+            dependencies: [
+                "CBPF", "CLinux", "ReserveModel", "ReserveRecord", "ReserveKernel",
+                "ReserveSinks",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -176,6 +176,8 @@ __noinline int sample_zone(__u64 address, __u32 node, __u32 index, __u32 report)
 	if (BPF_CORE_READ(zone, managed_pages.counter) <= 0)
 		return 0;
 	free = zone_free_pages(zone);
+	if (!marks->lowest_boot_ns)
+		marks->recent_lowest_free_pages = free;
 	if (!marks->lowest_boot_ns || free < marks->lowest_free_pages) {
 		marks->lowest_free_pages = free;
 		marks->lowest_boot_ns = rw_shared.sampled_boot_ns;

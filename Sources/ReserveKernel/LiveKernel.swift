@@ -156,6 +156,7 @@ public struct LiveKernel: ~Copyable {
     /// Never blocks. Stops after one ring's worth, so that a flood cannot hold the caller.
     ///
     /// - Returns: the number of records.
+    @discardableResult
     public func drain(_ body: (UnsafeRawBufferPointer) -> Void) -> Int {
         guard let consumer = ring.consumer_position, let producer = ring.producer_position,
             let data = ring.data

@@ -13,6 +13,8 @@ public enum WatchError: Error, Equatable, Sendable {
     case output(path: String, errno: Int32)
     /// A file that was named cannot be read.
     case input(path: String, errno: Int32)
+    /// A file is not what it was taken for.
+    case notARecording(path: String, reason: String)
     /// A limit of the host was met while starting.
     case resources(operation: String, errno: Int32)
 
@@ -23,6 +25,7 @@ public enum WatchError: Error, Equatable, Sendable {
         case .kernelUnsuitable: return 69  // EX_UNAVAILABLE
         case .output: return 73  // EX_CANTCREAT
         case .input: return 66  // EX_NOINPUT
+        case .notARecording: return 65  // EX_DATAERR
         case .resources: return 71  // EX_OSERR
         }
     }
@@ -38,6 +41,8 @@ public enum WatchError: Error, Equatable, Sendable {
             return "cannot write \(path): \(describe(errno: errno)); choose another path"
         case .input(let path, let errno):
             return "cannot read \(path): \(describe(errno: errno)); check the path"
+        case .notARecording(let path, let reason):
+            return "\(path) is no recording: \(reason); name a file made by events --record"
         case .resources(let operation, let errno):
             return "cannot \(operation): \(describe(errno: errno))"
         }

@@ -80,6 +80,9 @@ public struct HookFact: Sendable {
     public var reason = FixedText()
 
     public init() {}
+
+    /// Not a signal but one of the agent's own protections against the stall.
+    public var isProtection: Bool { stem == UInt32(Stem.agent) }
 }
 
 /// One zone at one moment. Marks include the boost, as min_wmark_pages() and /proc/zoneinfo do.

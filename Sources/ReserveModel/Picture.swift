@@ -107,6 +107,7 @@ public struct Picture: Sendable {
 /// The wire's numbers of the stems, for tables that are kept by stem.
 public enum Stem {
     public static let reserve = 1
+    public static let agent = 13
     /// Names by number; what is not listed has none yet.
     public static func name(_ number: Int) -> StaticString? {
         switch number {

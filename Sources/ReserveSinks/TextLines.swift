@@ -124,7 +124,7 @@ extension ByteWriter {
             guard hook.state == .missing || hook.state == .fallback else { continue }
             text(missing == 0 ? "; not at their best: " : ", ")
             plain(foreign: hook.signal)
-            if hook.state == .missing { text(" (unknown here)") }
+            if hook.state == .missing { text(hook.isProtection ? " (refused)" : " (unknown)") }
             missing += 1
         }
         if missing == 0 { text("; every signal at its best hook") }

@@ -275,7 +275,7 @@ extension ByteWriter {
         }
         text("\n")
         for index in picture.hooks.indices where picture.hooks[index].state == .missing {
-            text("Not observed: ")
+            text(picture.hooks[index].isProtection ? "Not protected: " : "Not observed: ")
             plain(foreign: picture.hooks[index].signal)
             text(" (")
             plain(foreign: picture.hooks[index].reason)
