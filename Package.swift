@@ -40,6 +40,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),
+        .target(name: "LabKit", path: "Tests/Lab/Kit", swiftSettings: swift),
+        .executableTarget(
+            name: "reservelab", dependencies: ["LabKit"], path: "Tests/Lab/Runner",
+            swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import LabKit
+
+/// The guest's file system: busybox, nbd-client, modules, loads, our script, the agent.
+struct Initramfs {
+    let kernel: KernelPackage
+    let lab: String
+    let cache: String
+
+    /// Builds it and returns the archive's path.
+    ///
+    /// - Parameters:
+    ///   - settings: what /lab.conf says, as shell assignments.
+    ///   - binary: the agent, or nil for a guest without it.
+    func build(settings: [(String, String)], binary: String?, at archive: String) throws {
+        let root = archive + ".root"
+        let files = FileManager.default
+        try? files.removeItem(atPath: root)
+        for directory in ["bin", "modules", "proc", "sys", "dev", "lib64", "root", "tmp"] {
+            try files.createDirectory(
+                atPath: "\(root)/\(directory)", withIntermediateDirectories: true)
+        }
+        try copy(
+            try Tools.require("busybox", package: "busybox-static"), to: "\(root)/bin/busybox")
+        try copyDynamic(
+            try Tools.require("nbd-client", package: "nbd-client"), into: root)
+        if let binary { try copy(binary, to: "\(root)/bin/reservewatch") }
+        for load in ["mapload", "dirtyload", "labprobe"] {
+            try copy(try compile(load), to: "\(root)/bin/\(load)")
+        }
+        var names: [String] = []
+        for module in try kernel.modules(["virtio_pci", "virtio_net", "nbd"]) {
+            names.append(try place(module: module, in: "\(root)/modules"))
+        }
+        try copy("\(lab)/guest/init", to: "\(root)/init")
+        let assignments =
+            (settings + [("MODULES", names.joined(separator: " "))])
+            .map { "\($0.0)='\($0.1.replacingOccurrences(of: "'", with: "'\\''"))'\n" }
+        try assignments.joined().write(
+            toFile: "\(root)/lab.conf", atomically: true, encoding: .utf8)
+        let shell = try Tools.require("sh", package: "dash")
+        _ = try Tools.require("cpio", package: "cpio")
+        try Tools.run(
+            shell,
+            ["-c", "find . | cpio --quiet -o -H newc | gzip -1 > '\(archive)'"], in: root)
+        try files.removeItem(atPath: root)
+    }
+
+    private func copy(_ from: String, to: String) throws {
+        let resolved = URL(fileURLWithPath: from).resolvingSymlinksInPath().path
+        try? FileManager.default.removeItem(atPath: to)
+        try FileManager.default.copyItem(atPath: resolved, toPath: to)
+        try FileManager.default.setAttributes(
+            [.posixPermissions: 0o755], ofItemAtPath: to)
+    }
+
+    /// A dynamic program with all that ldd(1) finds it to need.
+    private func copyDynamic(_ program: String, into root: String) throws {
+        try copy(program, to: "\(root)/bin/\((program as NSString).lastPathComponent)")
+        let text = try Tools.run(try Tools.require("ldd", package: "libc-bin"), [program])
+        for line in text.split(separator: "\n") {
+            guard let path = line.split(separator: " ").first(where: { $0.hasPrefix("/") })
+                ?? line.split(whereSeparator: { " \t".contains($0) }).first(where: {
+                    $0.hasPrefix("/")
+                })
+            else { continue }
+            let directory = "\(root)\((String(path) as NSString).deletingLastPathComponent)"
+            try FileManager.default.createDirectory(
+                atPath: directory, withIntermediateDirectories: true)
+            try copy(String(path), to: root + path)
+        }
+    }
+
+    private func compile(_ load: String) throws -> String {
+        let source = "\(lab)/loads/\(load).c"
+        let program = "\(cache)/\(load)"
+        try Tools.run(
+            try Tools.require("gcc", package: "gcc"),
+            ["-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", program, source])
+        return program
+    }
+
+    /// Copies a module, unpacked, and returns its file name.
+    private func place(module: String, in directory: String) throws -> String {
+        var name = (module as NSString).lastPathComponent
+        if name.hasSuffix(".xz") {
+            name = String(name.dropLast(3))
+            let shell = try Tools.require("sh", package: "dash")
+            _ = try Tools.require("xz", package: "xz-utils")
+            try Tools.run(shell, ["-c", "xz -dc '\(module)' > '\(directory)/\(name)'"])
+        } else {
+            try copy(module, to: "\(directory)/\(name)")
+        }
+        return name
+    }
+}

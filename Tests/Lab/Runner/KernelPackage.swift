@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import LabKit
+
+/// Debian's kernel, by the name of its metapackage, unpacked but not installed.
+struct KernelPackage {
+    let name: String
+    let root: String
+    let release: String
+
+    static let metapackages = ["6.1": "linux-image-amd64", "6.12": "linux-image-6.12-amd64"]
+    static let names = ["6.1", "6.12"]
+
+    var image: String { "\(root)/boot/vmlinuz-\(release)" }
+
+    /// What is in the cache, or else fetched from Debian's archive.
+    static func fetch(_ name: String, cache: String) throws -> KernelPackage {
+        guard let metapackage = metapackages[name] else {
+            throw LabError.usage("no kernel \(name); choose one of \(names.joined(separator: ", "))")
+        }
+        let root = "\(cache)/linux-\(name)"
+        let done = "\(root)/.unpacked"
+        if let release = try? String(contentsOfFile: done, encoding: .utf8) {
+            return KernelPackage(name: name, root: root, release: release)
+        }
+        let package = try current(of: metapackage)
+        say("lab: fetching \(package)")
+        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+        let aptGet = try Tools.require("apt-get", package: "apt")
+        try Tools.run(aptGet, ["download", "-q", package], in: root)
+        guard
+            let deb = try FileManager.default.contentsOfDirectory(atPath: root)
+                .first(where: { $0.hasPrefix(package) && $0.hasSuffix(".deb") })
+        else { throw LabError.failed("apt-get download \(package) left no package") }
+        try Tools.run(try Tools.require("dpkg-deb", package: "dpkg"), ["-x", "\(root)/\(deb)", root])
+        try FileManager.default.removeItem(atPath: "\(root)/\(deb)")
+        let release = String(package.dropFirst("linux-image-".count))
+        try Tools.run(
+            try Tools.require("depmod", package: "kmod"), ["-b", root, release])
+        try release.write(toFile: done, atomically: true, encoding: .utf8)
+        return KernelPackage(name: name, root: root, release: release)
+    }
+
+    private static func current(of metapackage: String) throws -> String {
+        let text = try Tools.run(
+            try Tools.require("apt-cache", package: "apt"), ["depends", metapackage])
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.first == "Depends:", words.count == 2, words[1].hasPrefix("linux-image-") {
+                return String(words[1])
+            }
+        }
+        throw LabError.failed("apt-cache knows no \(metapackage); run: apt-get update")
+    }
+
+    /// Module files in the order in which they must be loaded.
+    func modules(_ wanted: [String]) throws -> [String] {
+        let modprobe = try Tools.require("modprobe", package: "kmod")
+        var files: [String] = []
+        for name in wanted {
+            let text = try Tools.run(
+                modprobe, ["-d", root, "-S", release, "--show-depends", name])
+            for line in text.split(separator: "\n") where line.hasPrefix("insmod ") {
+                let file = line.dropFirst(7).split(separator: " ")[0]
+                if !files.contains(String(file)) { files.append(String(file)) }
+            }
+        }
+        return files
+    }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import LabKit
+
+/// `reservelab`: a guest that really swaps over NBD, and the kernel's word against ours.
+///
+/// Exit status: 0 all agreed, 1 a check failed, 2 usage, 3 a tool is missing, 4 the guest
+/// deadlocked (the kernel's outcome, not ours), 5 the lab itself failed.
+@main
+struct Main {
+    static func main() {
+        Children.shared.stopOnSignals()
+        let status: Int32
+        do {
+            status = try Lab(Array(CommandLine.arguments.dropFirst())).run()
+        } catch let error as LabError {
+            FileHandle.standardError.write(Data("reservelab: \(error.sentence)\n".utf8))
+            status = error.exitStatus
+        } catch {
+            FileHandle.standardError.write(Data("reservelab: \(error)\n".utf8))
+            status = 5
+        }
+        Children.shared.stopAll()
+        exit(status)
+    }
+}
+
+struct Lab {
+    static let usage = """
+        usage: reservelab list
+               reservelab fetch
+               reservelab run --scenario NAME [--kernel 6.1|6.12] [--host prepared|default]
+               reservelab test | proof [--repeat N]
+               reservelab demo [--demo wire|deadlock] [--kernel 6.1|6.12]
+        options: --binary FILE (build/reservewatch), --out DIR (build/lab), --no-agent,
+                 --agent-options WORDS
+        """
+
+    let command: String
+    private var options: [String: String] = [:]
+
+    init(_ arguments: [String]) throws {
+        guard let command = arguments.first else { throw LabError.usage(Self.usage) }
+        self.command = command
+        var index = 1
+        while index < arguments.count {
+            let option = arguments[index]
+            guard option.hasPrefix("--") else { throw LabError.usage(Self.usage) }
+            if option == "--no-agent" {
+                options[option] = "yes"
+                index += 1
+                continue
+            }
+            guard index + 1 < arguments.count else { throw LabError.usage(Self.usage) }
+            options[option] = arguments[index + 1]
+            index += 2
+        }
+    }
+
+    func option(_ name: String, _ usual: String) -> String { options["--\(name)"] ?? usual }
+
+    /// The directory of the lab's own files, below the checkout that we run in.
+    var lab: String { option("lab", FileManager.default.currentDirectoryPath + "/Tests/Lab") }
+    var out: String { absolute(option("out", "build/lab")) }
+    var binary: String { absolute(option("binary", "build/reservewatch")) }
+    var cache: String { out + "/cache" }
+
+    private func absolute(_ path: String) -> String {
+        path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+    }
+
+    func run() throws -> Int32 {
+        switch command {
+        case "list":
+            for scenario in try scenarios() {
+                say(
+                    "\(scenario.name.padding(toLength: 16, withPad: " ", startingAt: 0))\(scenario.about)"
+                )
+            }
+            return 0
+        case "fetch":
+            try prepareCache()
+            for name in KernelPackage.names { _ = try KernelPackage.fetch(name, cache: cache) }
+            return 0
+        case "run":
+            var scenario = try scenario(option("scenario", ""))
+            scenario.host = option("host", scenario.host)
+            return try perform(scenario, kernel: option("kernel", "6.12")).status
+        case "test":
+            return try series(["no-pressure", "series", "wire-pull"], times: 1)
+        case "proof":
+            return try series(
+                try scenarios().map(\.name), times: Int(option("repeat", "3")) ?? 3)
+        case "demo":
+            return try Demo(lab: self).run()
+        default:
+            throw LabError.usage(Self.usage)
+        }
+    }
+
+    func prepareCache() throws {
+        try FileManager.default.createDirectory(
+            atPath: cache, withIntermediateDirectories: true)
+    }
+
+    func scenarios() throws -> [Scenario] {
+        try FileManager.default.contentsOfDirectory(atPath: "\(lab)/scenarios").sorted()
+            .filter { $0.hasSuffix(".scenario") }
+            .map { try scenario(String($0.dropLast(9))) }
+    }
+
+    func scenario(_ name: String) throws -> Scenario {
+        let path = "\(lab)/scenarios/\(name).scenario"
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw LabError.usage("no scenario \"\(name)\"; see: reservelab list")
+        }
+        return try Scenario.parse(text, name: name)
+    }
+
+    private func series(_ names: [String], times: Int) throws -> Int32 {
+        var passed = 0
+        var failed: [String] = []
+        for turn in 1...times {
+            for name in names {
+                for kernel in KernelPackage.names {
+                    let label = times > 1 ? "\(name)-\(kernel)-\(turn)" : "\(name)-\(kernel)"
+                    let result = try perform(try scenario(name), kernel: kernel, label: label)
+                    if result.status == 0 { passed += 1 } else { failed.append(label) }
+                }
+            }
+        }
+        if !failed.isEmpty { say("failed: \(failed.joined(separator: ", "))") }
+        say("\(passed) passed, \(failed.count) failed")
+        return failed.isEmpty ? 0 : 1
+    }
+
+    func perform(
+        _ scenario: Scenario, kernel name: String, label: String? = nil
+    ) throws -> (status: Int32, report: Report) {
+        try prepareCache()
+        let kernel = try KernelPackage.fetch(name, cache: cache)
+        let hasAgent = options["--no-agent"] == nil
+        guard !hasAgent || FileManager.default.isExecutableFile(atPath: binary) else {
+            throw LabError.missingTool(binary, install: "make build")
+        }
+        let directory = "\(out)/\(label ?? "\(scenario.name)-\(name)")"
+        say("lab: \(scenario.name) on \(kernel.release), results in \(directory)")
+        let run = try LabRun(
+            scenario: scenario, kernel: kernel, lab: lab, cache: cache, directory: directory,
+            binary: hasAgent ? binary : nil, agentOptions: option("agent-options", ""))
+        run.onRemark = { say("lab: \($0)") }
+        try run.run()
+        var checks = Checks(run: run)
+        if hasAgent && run.outcome == .completed {
+            checks.all()
+        }
+        var rows = checks.rows
+        if hasAgent {
+            rows += try Validation(lab: lab, out: directory, binary: binary).rows(
+                isComplete: run.outcome == .completed)
+        }
+        let report = Report(
+            scenario: scenario.name, kernel: name, kernelRelease: kernel.release,
+            host: scenario.host, settings: run.guest.mark("SETTINGS") ?? "",
+            agent: run.guest.mark("AGENT") ?? "", outcome: run.outcome,
+            worstEventGapSeconds: run.worstEventGapSeconds, serverStats: run.serverStats,
+            rows: rows)
+        try report.write(to: "\(directory)/result.json")
+        report.printTable()
+        switch run.outcome {
+        case .deadlocked: return (4, report)
+        case .timedOut, .guestFailed: return (1, report)
+        case .completed: return (report.failures.isEmpty ? 0 : 1, report)
+        }
+    }
+}
