@@ -1,6 +1,9 @@
 // swift-tools-version: 6.3;(experimentalCGen)
-// The opt-in after the version lets the CompileBPF plugin generate a C source:
-// the BPF object, embedded. See docs/decisions for what to do when it goes away.
+// SPDX-License-Identifier: Apache-2.0
+//
+// The opt-in after the version lets the CompileBPF plugin generate a C source,
+// the BPF object, embedded. docs/decisions/0004-one-bpf-object-programs-by-facts.md
+// tells what to do should it go away.
 
 import PackageDescription
 
@@ -13,7 +16,7 @@ let package = Package(
         .executable(name: "reservewatch", targets: ["ReserveWatch"])
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
     ],
     targets: [
         .target(name: "CRecord", cSettings: c),
