@@ -47,6 +47,18 @@ let package = Package(
         .executableTarget(
             name: "reservelab", dependencies: ["LabKit"], path: "Tests/Lab/Runner",
             swiftSettings: swift),
+        .testTarget(
+            name: "ReserveModelTests", dependencies: ["ReserveModel"], swiftSettings: swift),
+        .testTarget(
+            name: "ReserveRecordTests", dependencies: ["CRecord", "ReserveModel", "ReserveRecord"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ReserveSinksTests", dependencies: ["ReserveModel", "ReserveSinks"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ReserveKernelTests", dependencies: ["CBPF", "ReserveKernel"],
+            swiftSettings: swift),
+        .testTarget(name: "LabTests", dependencies: ["LabKit"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]
 )

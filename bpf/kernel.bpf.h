@@ -200,6 +200,7 @@ struct nbd_request;
 #define GFP_DIRECT_RECLAIM 0x400u
 
 /* include/linux/preempt.h, without PREEMPT_RT */
+#define PREEMPT_NEED_RESCHED 0x80000000 /* arch/x86/include/asm/preempt.h */
 #define SERVING_SOFTIRQ 0x00000100
 #define HARDIRQ_MASK 0x000f0000
 #define NMI_MASK 0x00f00000
@@ -210,7 +211,7 @@ struct nbd_request;
 #define REQ_OP_WRITE 1u
 #define SIGKILL 9
 #define SEND_SIG_PRIV 1ul /* include/linux/sched/signal.h: the kernel itself sends */
-#define DEF_PRIORITY 12   /* include/linux/mmzone.h */
+#define DEF_PRIORITY 12 /* include/linux/mmzone.h */
 #define MAX_RECLAIM_RETRIES 16
 #define CLOCK_MONOTONIC 1
 

@@ -8,7 +8,8 @@
  *        bounded per 100 ms, the rest counted as suppressed.
  * The mark: prep_new_page() calls set_page_pfmemalloc() exactly when the page
  * came with ALLOC_NO_WATERMARKS: bit 1 of the lru.next word.
- * Blind to: what becomes of a block after it is split (it returns when its
+ * Blind to: an allocation or free in an interrupt that hit this very program
+ * (the kernel skips it and counts it: loss "missed"); what becomes of a block after it is split (it returns when its
  * first page is freed); the context, on kernels that hide preempt_count.
  * Cost: a load and a test per allocation and per free; the hash only for pages
  * that the filter lets through, one in some thousands that were never taken.
@@ -45,12 +46,14 @@ static __always_inline rw_u32 *filter_cell(struct page *page)
 extern const int __preempt_count __ksym __weak;
 extern const struct pcpu_hot pcpu_hot __ksym __weak;
 
+/* -1: not to be had. Bit 31 is the inverted PREEMPT_NEED_RESCHED, no part of the count. */
 static __always_inline int preempt_count(void)
 {
 	if (&pcpu_hot)
-		return ((struct pcpu_hot *)bpf_this_cpu_ptr(&pcpu_hot))->preempt_count;
+		return ((struct pcpu_hot *)bpf_this_cpu_ptr(&pcpu_hot))->preempt_count &
+		       ~PREEMPT_NEED_RESCHED;
 	if (&__preempt_count)
-		return *(int *)bpf_this_cpu_ptr(&__preempt_count);
+		return *(int *)bpf_this_cpu_ptr(&__preempt_count) & ~PREEMPT_NEED_RESCHED;
 	return -1;
 }
 
@@ -163,7 +166,8 @@ static __always_inline int page_allocated(struct page *page, __u32 order, __u32 
 }
 
 SEC("tp_btf/mm_page_alloc")
-int BPF_PROG(reserve_alloc, struct page *page, unsigned int order, unsigned int gfp, int migratetype)
+int BPF_PROG(reserve_alloc, struct page *page, unsigned int order, unsigned int gfp,
+	     int migratetype)
 {
 	return page_allocated(page, order, gfp, true);
 }

@@ -54,7 +54,7 @@ SEC("fentry/throttle_direct_reclaim")
 int BPF_PROG(throttle_enter, unsigned int gfp_mask)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-	struct throttle_call call = { .gfp_flags = gfp_mask };
+	struct throttle_call call = {.gfp_flags = gfp_mask};
 
 	bpf_map_update_elem(&throttle_calls, &tid, &call, BPF_ANY);
 	return 0;

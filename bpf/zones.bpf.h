@@ -65,9 +65,11 @@ static __always_inline bool zone_in_reserve(struct zone *zone)
 	if (BPF_CORE_READ(zone, managed_pages.counter) <= 0)
 		return false;
 	return zone_free_pages(zone) ||
-	       zone_counter(zone, bpf_core_enum_value(enum zone_stat_item, NR_ZONE_INACTIVE_FILE)) ||
+	       zone_counter(zone,
+			    bpf_core_enum_value(enum zone_stat_item, NR_ZONE_INACTIVE_FILE)) ||
 	       zone_counter(zone, bpf_core_enum_value(enum zone_stat_item, NR_ZONE_ACTIVE_FILE)) ||
-	       zone_counter(zone, bpf_core_enum_value(enum zone_stat_item, NR_ZONE_INACTIVE_ANON)) ||
+	       zone_counter(zone,
+			    bpf_core_enum_value(enum zone_stat_item, NR_ZONE_INACTIVE_ANON)) ||
 	       zone_counter(zone, bpf_core_enum_value(enum zone_stat_item, NR_ZONE_ACTIVE_ANON));
 }
 

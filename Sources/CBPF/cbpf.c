@@ -145,9 +145,7 @@ static int map_shared(struct rw_bpf *bpf)
 	void *memory;
 
 	// The only variable in .bss is rw_shared, so the map is that struct.
-	bpf_object__for_each_map(map, bpf->object)
-		if (strstr(bpf_map__name(map), ".bss"))
-			break;
+	bpf_object__for_each_map(map, bpf->object) if (strstr(bpf_map__name(map), ".bss")) break;
 	if (!map || bpf_map__value_size(map) < sizeof(struct rw_shared))
 		return fail("find", "the shared memory of the BPF object", -EINVAL);
 	bpf->shared_bytes = (bpf_map__value_size(map) + page - 1) & ~(page - 1);
@@ -269,6 +267,20 @@ int rw_bpf_start_sampler(struct rw_bpf *bpf)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+int64_t rw_bpf_missed(struct rw_bpf *bpf, const char *name)
+{
+	struct bpf_program *program = bpf_object__find_program_by_name(bpf->object, name);
+	struct bpf_prog_info info = {0};
+	uint32_t size = sizeof(info);
+
+	if (!program || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+		return -1;
+	// An older kernel fills in less.
+	if (size < offsetof(struct bpf_prog_info, recursion_misses) + sizeof(info.recursion_misses))
+		return -1;
+	return (int64_t)info.recursion_misses;
 }
 
 struct rw_shared *rw_bpf_shared(struct rw_bpf *bpf)

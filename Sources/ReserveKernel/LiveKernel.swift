@@ -26,6 +26,8 @@ public struct LiveKernel: ~Copyable {
 
     private let bpf: OpaquePointer
     private let ring: rw_ring
+    /// The attached programs and their stems.
+    private let watched: [(name: String, stem: Int)]
     /// Totals and working state of the programs, live.
     public let shared: UnsafeMutablePointer<rw_shared>
     /// What was chosen for each signal.
@@ -144,11 +146,31 @@ public struct LiveKernel: ~Copyable {
         ring = rw_bpf_ring(bpf)
         self.choices = choices
         // A file that we read ourselves is known as well: the caller fills it in.
+        watched = choices.flatMap { choice in
+            choice.programs.map { (name: $0, stem: Int(choice.stem) & Int(RW_STEM_SLOTS - 1)) }
+        }
         known = choices.reduce(0) { $0 | $1.known }
     }
 
     deinit {
         rw_bpf_close(bpf)
+    }
+
+    /// Puts into `record` how often the kernel skipped our programs, by stem. One system call
+    /// for each program; the kernel answers from its own memory.
+    public func fillMissed(_ record: inout rw_counters_record) {
+        record.missed_known = 1
+        withUnsafeMutableBytes(of: &record.missed) { bytes in
+            let missed = bytes.assumingMemoryBound(to: UInt64.self)
+            for index in watched.indices {
+                let skipped = watched[index].name.withCString { rw_bpf_missed(bpf, $0) }
+                if skipped < 0 {
+                    record.missed_known = 0
+                } else {
+                    missed[watched[index].stem] &+= UInt64(skipped)
+                }
+            }
+        }
     }
 
     /// Hands every record in the ring to `body`, oldest first, and frees their room.

@@ -91,6 +91,7 @@ public enum UserRecords {
         record.beat_worst_gap_ns = beat.worstGapNanoseconds
         record.beats = beat.count
         record.counters = kernel.shared.pointee.counters
+        kernel.fillMissed(&record)
         vmstat.fill(&record.counters, missing: missing)
     }
 

@@ -59,6 +59,9 @@ public struct CounterTotals: Sendable {
         public var ring = InlineArray<16, UInt64>(repeating: 0)
         public var suppressed = InlineArray<16, UInt64>(repeating: 0)
         public var emitted = InlineArray<16, UInt64>(repeating: 0)
+        /// Runs of our programs that the kernel skipped, because an interrupt hit the same
+        /// program: such events are in no count. nil: the kernel does not tell.
+        public var missed: InlineArray<16, UInt64>?
         public var output: UInt64 = 0
         public var nbdUntracked: UInt64 = 0
         public var nbdDevicesUntracked: UInt64 = 0

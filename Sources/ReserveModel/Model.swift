@@ -116,7 +116,9 @@ public struct Model: Sendable {
                     body: .reserve(taker)))
         }
         intervalTakers.removeAll()
-        let lost = picture.lostRecords &+ picture.untracked &+ notices.overflowed
+        let lost =
+            picture.lostRecords &+ picture.untracked &+ notices.overflowed
+            &+ (picture.missedEvents ?? 0)
         if lost != toldLost {
             toldLost = lost
             notices.append(Notice(bootNanoseconds: now, severity: .warning, body: .loss))
@@ -268,7 +270,11 @@ public struct Model: Sendable {
         var high = picture.blocks.count
         while low < high {
             let middle = (low + high) / 2
-            if picture.blocks[middle].serial < block.serial { low = middle + 1 } else { high = middle }
+            if picture.blocks[middle].serial < block.serial {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         guard low < picture.blocks.count, picture.blocks[low].serial == block.serial else { return }
         picture.blocks.remove(at: low)

@@ -90,6 +90,14 @@ public struct Picture: Sendable {
         return sum
     }
 
+    /// Events that reached neither a record nor a total; nil where the kernel does not tell.
+    public var missedEvents: UInt64? {
+        guard let missed = counters?.loss.missed else { return nil }
+        var sum: UInt64 = 0
+        for stem in 0..<16 { sum &+= missed[stem] }
+        return sum
+    }
+
     /// What found no room in one of the tables.
     public var untracked: UInt64 {
         var sum =

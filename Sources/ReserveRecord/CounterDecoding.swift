@@ -82,6 +82,11 @@ extension RecordDecoder {
         copyStems(raw.lost, to: &loss.ring)
         copyStems(raw.suppressed, to: &loss.suppressed)
         copyStems(raw.emitted, to: &loss.emitted)
+        if record.missed_known != 0 {
+            var missed = InlineArray<16, UInt64>(repeating: 0)
+            copyStems(record.missed, to: &missed)
+            loss.missed = missed
+        }
         loss.output = record.reader_lost
         loss.nbdUntracked = raw.nbd_untracked
         loss.nbdDevicesUntracked = raw.nbd_devices_untracked

@@ -179,6 +179,7 @@ extension ByteWriter {
             stems("ring", loss.ring)
             stems("suppressed", loss.suppressed)
             stems("emitted", loss.emitted)
+            if let missed = loss.missed { stems("missed", missed) }
             field("output", loss.output)
         }
         field("untracked", picture.untracked)

@@ -67,6 +67,11 @@ public struct TextLines: ~Copyable {
             writer.text(" records, ")
             writer.number(picture.untracked)
             writer.text(" untracked; totals stay exact, lists do not")
+            if let missed = picture.missedEvents, missed > 0 {
+                writer.text("; ")
+                writer.number(missed)
+                writer.text(" events missed in nested interrupts, in no total")
+            }
         case .summary(let isFinal, _): writer.statusLine(picture, isFinal: isFinal, pageKB: pageKB)
         }
         writer.byte(UInt8(ascii: "\n"))

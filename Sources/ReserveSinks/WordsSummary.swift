@@ -267,7 +267,13 @@ extension ByteWriter {
         number(picture.lostRecords)
         text(" records, ")
         number(picture.untracked)
-        text(" entries without room in a table.")
+        text(" entries without room in a table; ")
+        if let missed = picture.missedEvents {
+            number(missed)
+            text(" events were missed in nested interrupts.")
+        } else {
+            text("whether events were missed in nested interrupts, this kernel does not tell.")
+        }
         if let gap = picture.counters?.beatWorstGapNanoseconds, gap > 0 {
             text(" The watch itself never paused for longer than ")
             duration(gap)

@@ -7,7 +7,8 @@ import ReserveKernel
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Tells for each signal which hook this kernel lets us use, and why no better one.",
+        abstract:
+            "Tells for each signal which hook this kernel lets us use, and why no better one.",
         discussion: """
             Loads and attaches everything that the watch would, then lets go of it. \
             Exit status 1 when a signal cannot be had at all.

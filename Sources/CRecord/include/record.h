@@ -36,10 +36,11 @@ typedef int64_t rw_s64;
 /* Raised when a record changes its meaning; growth at the end does not. */
 #define RW_WIRE_VERSION 1
 
-#define RW_NAME_BYTES 16       /* comm, zone name, disk name: NUL padded, maybe not terminated */
-#define RW_PATH_BYTES 128      /* NUL padded, truncated at the front of what does not fit */
-#define RW_LATENCY_BUCKETS 24  /* bucket i counts durations in [2^i, 2^(i+1)) us; 0 has < 2, last the rest */
-#define RW_ZONE_TYPES 6        /* longest zonelist that lowmem_reserve[] can have */
+#define RW_NAME_BYTES 16 /* comm, zone name, disk name: NUL padded, maybe not terminated */
+#define RW_PATH_BYTES 128 /* NUL padded, truncated at the front of what does not fit */
+#define RW_LATENCY_BUCKETS                                                                         \
+	24 /* bucket i counts durations in [2^i, 2^(i+1)) us; 0 has < 2, last the rest */
+#define RW_ZONE_TYPES 6 /* longest zonelist that lowmem_reserve[] can have */
 #define RW_STEM_SLOTS 16
 
 enum rw_stem {
@@ -56,14 +57,14 @@ enum rw_stem {
 	RW_STEM_SLAB = 10,
 	RW_STEM_SOCKET = 11,
 	RW_STEM_CGROUP = 12, /* names for cgroup ids, sent before their first use */
-	RW_STEM_AGENT = 13,  /* the agent's own: host facts, hooks, counters */
+	RW_STEM_AGENT = 13, /* the agent's own: host facts, hooks, counters */
 };
 
 struct rw_header {
-	rw_u16 stem;     /* enum rw_stem */
-	rw_u16 kind;     /* enum rw_<stem>_kind */
-	rw_u32 size;     /* bytes of the whole record, a multiple of 8 */
-	rw_u64 boot_ns;  /* when it happened */
+	rw_u16 stem; /* enum rw_stem */
+	rw_u16 kind; /* enum rw_<stem>_kind */
+	rw_u32 size; /* bytes of the whole record, a multiple of 8 */
+	rw_u64 boot_ns; /* when it happened */
 	rw_u32 cpu;
 	rw_u32 reserved;
 };
@@ -79,9 +80,9 @@ struct rw_task {
 /* ---- reserve: allocations that ignored the watermarks, and allocations that failed ---- */
 
 enum rw_reserve_kind {
-	RW_RESERVE_TAKEN = 1,    /* a page marked pfmemalloc by mm/page_alloc.c:prep_new_page() */
+	RW_RESERVE_TAKEN = 1, /* a page marked pfmemalloc by mm/page_alloc.c:prep_new_page() */
 	RW_RESERVE_RETURNED = 2, /* such a page was freed */
-	RW_RESERVE_FAILED = 3,   /* an allocation got no page */
+	RW_RESERVE_FAILED = 3, /* an allocation got no page */
 };
 
 enum rw_context {
@@ -94,20 +95,20 @@ enum rw_context {
 };
 
 enum rw_entitlement { /* bits: why the watermarks were ignored, gfp_pfmemalloc_allowed() */
-	RW_ENTITLED_GFP_MEMALLOC = 1,
-	RW_ENTITLED_PF_MEMALLOC = 2,
-	RW_ENTITLED_OOM_VICTIM = 4,
+		      RW_ENTITLED_GFP_MEMALLOC = 1,
+		      RW_ENTITLED_PF_MEMALLOC = 2,
+		      RW_ENTITLED_OOM_VICTIM = 4,
 };
 
 struct rw_reserve {
 	struct rw_header header;
-	struct rw_task task;    /* TAKEN, FAILED: who asked. RETURNED: who freed. */
-	rw_u64 serial;          /* TAKEN and RETURNED of one page block carry the same; 0: not tracked */
-	rw_u64 held_ns;         /* RETURNED: since TAKEN */
-	rw_u32 gfp_flags;       /* as this kernel numbers them */
-	rw_u8 order;            /* 2^order pages */
-	rw_u8 context;          /* enum rw_context */
-	rw_u8 entitlement;      /* bits of enum rw_entitlement */
+	struct rw_task task; /* TAKEN, FAILED: who asked. RETURNED: who freed. */
+	rw_u64 serial; /* TAKEN and RETURNED of one page block carry the same; 0: not tracked */
+	rw_u64 held_ns; /* RETURNED: since TAKEN */
+	rw_u32 gfp_flags; /* as this kernel numbers them */
+	rw_u8 order; /* 2^order pages */
+	rw_u8 context; /* enum rw_context */
+	rw_u8 entitlement; /* bits of enum rw_entitlement */
 	rw_u8 reserved;
 };
 
@@ -121,20 +122,20 @@ enum rw_watermark_kind {
 struct rw_zone {
 	struct rw_header header;
 	rw_u32 node;
-	rw_u32 index;              /* enum zone_type of this kernel */
+	rw_u32 index; /* enum zone_type of this kernel */
 	char name[RW_NAME_BYTES];
-	rw_u64 free_pages;         /* zone->vm_stat[NR_FREE_PAGES], as /proc/zoneinfo "pages free" */
-	rw_u64 lowest_free_pages;  /* lowest of all timer samples since the agent's start */
+	rw_u64 free_pages; /* zone->vm_stat[NR_FREE_PAGES], as /proc/zoneinfo "pages free" */
+	rw_u64 lowest_free_pages; /* lowest of all timer samples since the agent's start */
 	rw_u64 lowest_boot_ns;
 	rw_u64 recent_lowest_free_pages; /* lowest since the former record of this zone */
-	rw_u64 min_pages;          /* with boost, as min_wmark_pages() and /proc/zoneinfo */
-	rw_u64 low_pages;          /* with boost */
-	rw_u64 high_pages;         /* with boost */
-	rw_u64 boost_pages;        /* zone->watermark_boost */
+	rw_u64 min_pages; /* with boost, as min_wmark_pages() and /proc/zoneinfo */
+	rw_u64 low_pages; /* with boost */
+	rw_u64 high_pages; /* with boost */
+	rw_u64 boost_pages; /* zone->watermark_boost */
 	rw_u64 managed_pages;
 	rw_u64 present_pages;
 	rw_u64 spanned_pages;
-	rw_u64 high_atomic_pages;  /* zone->nr_reserved_highatomic */
+	rw_u64 high_atomic_pages; /* zone->nr_reserved_highatomic */
 	rw_u64 protection_pages[RW_ZONE_TYPES]; /* zone->lowmem_reserve[] */
 	rw_u32 protection_count;
 	rw_u32 reserved;
@@ -144,16 +145,16 @@ struct rw_node {
 	struct rw_header header;
 	rw_u32 node;
 	rw_u8 direct_reclaim_allowed; /* what allow_direct_reclaim() would return now: 0, 1 */
-	rw_u8 kswapd_state;           /* low byte of task->__state: 0 running, 1 sleeping, 2 uninterruptible */
-	rw_u8 waiters_known;          /* 1: throttle_waiters is right; 0: the list was longer than the walk */
+	rw_u8 kswapd_state; /* low byte of task->__state: 0 running, 1 sleeping, 2 uninterruptible */
+	rw_u8 waiters_known; /* 1: throttle_waiters is right; 0: the list was longer than the walk */
 	rw_u8 zones_in_reserve;
 	rw_u64 pfmemalloc_reserve_pages; /* sum of min_wmark_pages() of the zones that count */
-	rw_u64 throttle_line_pages;      /* reclaimers are throttled while free <= this: reserve / 2 */
-	rw_u64 free_pages;               /* of the same zones */
-	rw_u64 lowest_free_pages;        /* since the agent's start */
+	rw_u64 throttle_line_pages; /* reclaimers are throttled while free <= this: reserve / 2 */
+	rw_u64 free_pages; /* of the same zones */
+	rw_u64 lowest_free_pages; /* since the agent's start */
 	rw_u64 lowest_boot_ns;
 	rw_u64 kswapd_failures;
-	rw_u64 throttle_waiters;         /* tasks on pgdat->pfmemalloc_wait */
+	rw_u64 throttle_waiters; /* tasks on pgdat->pfmemalloc_wait */
 	rw_u32 kswapd_tid;
 	rw_u32 kswapd_order;
 };
@@ -162,14 +163,15 @@ struct rw_node {
 
 enum rw_direct_reclaim_kind {
 	RW_DIRECT_RECLAIM_INSIDE = 1, /* still inside after the slow threshold; sent once a stay */
-	RW_DIRECT_RECLAIM_LEFT = 2,   /* a stay that was sent as INSIDE, or lasted the threshold, ended */
+	RW_DIRECT_RECLAIM_LEFT =
+		2, /* a stay that was sent as INSIDE, or lasted the threshold, ended */
 };
 
 struct rw_direct_reclaim {
 	struct rw_header header;
 	struct rw_task task;
 	rw_u64 began_boot_ns;
-	rw_u64 duration_ns;     /* until now (INSIDE) or in all (LEFT) */
+	rw_u64 duration_ns; /* until now (INSIDE) or in all (LEFT) */
 	rw_u64 reclaimed_pages; /* LEFT */
 	rw_u32 gfp_flags;
 	rw_u32 order;
@@ -178,9 +180,10 @@ struct rw_direct_reclaim {
 /* ---- throttle: throttle_direct_reclaim(), counted by pgscan_direct_throttle ---- */
 
 enum rw_throttle_kind {
-	RW_THROTTLE_BEGAN = 1,   /* allow_direct_reclaim() said no for the first time in this call */
+	RW_THROTTLE_BEGAN = 1, /* allow_direct_reclaim() said no for the first time in this call */
 	RW_THROTTLE_ENDED = 2,
-	RW_THROTTLE_WAITING = 3, /* seen on pfmemalloc_wait by a timer, where the calls cannot be hooked */
+	RW_THROTTLE_WAITING =
+		3, /* seen on pfmemalloc_wait by a timer, where the calls cannot be hooked */
 };
 
 struct rw_throttle {
@@ -188,19 +191,19 @@ struct rw_throttle {
 	struct rw_task task;
 	rw_u64 began_boot_ns;
 	rw_u64 duration_ns;
-	rw_u64 free_pages;          /* BEGAN: of the reserve's zones, at that moment */
+	rw_u64 free_pages; /* BEGAN: of the reserve's zones, at that moment */
 	rw_u64 throttle_line_pages; /* BEGAN */
 	rw_u32 node;
-	rw_u32 gfp_flags;           /* without __GFP_FS the sleep is bounded to one second */
-	rw_u32 evaluations;         /* ENDED: how often allow_direct_reclaim() was asked */
+	rw_u32 gfp_flags; /* without __GFP_FS the sleep is bounded to one second */
+	rw_u32 evaluations; /* ENDED: how often allow_direct_reclaim() was asked */
 	rw_u32 reserved;
 };
 
 /* ---- nbd: requests ---- */
 
 enum rw_nbd_kind {
-	RW_NBD_DEVICE = 1,  /* struct rw_nbd_device, at every report */
-	RW_NBD_FAILED = 2,  /* struct rw_nbd_failed, a request ended in error */
+	RW_NBD_DEVICE = 1, /* struct rw_nbd_device, at every report */
+	RW_NBD_FAILED = 2, /* struct rw_nbd_failed, a request ended in error */
 };
 
 struct rw_nbd_device {
@@ -208,20 +211,20 @@ struct rw_nbd_device {
 	rw_u32 major;
 	rw_u32 first_minor;
 	char disk[RW_NAME_BYTES];
-	rw_u64 issued;          /* block_rq_issue, since the agent's start */
-	rw_u64 requeued;        /* block_rq_requeue: will be issued again */
-	rw_u64 completed;       /* block_rq_complete, errors included */
-	rw_u64 completed_unseen;/* of these, issued before the agent's start */
+	rw_u64 issued; /* block_rq_issue, since the agent's start */
+	rw_u64 requeued; /* block_rq_requeue: will be issued again */
+	rw_u64 completed; /* block_rq_complete, errors included */
+	rw_u64 completed_unseen; /* of these, issued before the agent's start */
 	rw_u64 errors;
-	rw_u64 in_flight;       /* issued, neither completed nor requeued */
-	rw_u64 oldest_ns;       /* age of the oldest of them; 0: none */
-	rw_u64 sent;            /* nbd_header_sent; only with phases_known */
-	rw_u64 received;        /* nbd_header_received; only with phases_known */
-	rw_u64 unsent;          /* in flight, header not yet sent: blocked before or in sendmsg(); only with phases_known */
+	rw_u64 in_flight; /* issued, neither completed nor requeued */
+	rw_u64 oldest_ns; /* age of the oldest of them; 0: none */
+	rw_u64 sent; /* nbd_header_sent; only with phases_known */
+	rw_u64 received; /* nbd_header_received; only with phases_known */
+	rw_u64 unsent; /* in flight, header not yet sent: blocked before or in sendmsg(); only with phases_known */
 	rw_u64 last_completion_boot_ns; /* 0: none since the start */
 	rw_u64 read_bytes;
 	rw_u64 written_bytes;
-	rw_u32 phases_known;    /* 1: the nbd tracepoints are attached */
+	rw_u32 phases_known; /* 1: the nbd tracepoints are attached */
 	rw_u32 reserved;
 	rw_u64 latency_us[RW_LATENCY_BUCKETS];
 };
@@ -233,7 +236,7 @@ struct rw_nbd_failed {
 	char disk[RW_NAME_BYTES];
 	rw_u64 duration_ns;
 	rw_u64 bytes;
-	rw_s32 error;   /* negative errno as block_rq_complete has it */
+	rw_s32 error; /* negative errno as block_rq_complete has it */
 	rw_u32 is_write;
 };
 
@@ -241,15 +244,17 @@ struct rw_nbd_failed {
 
 enum rw_swap_kind {
 	RW_SWAP_DEVICE = 1, /* struct rw_swap_device, one line of /proc/swaps, from user space */
-	RW_SWAP_TABLE_READ = 2, /* bare header: all lines of one reading of /proc/swaps precede this */
+	RW_SWAP_TABLE_READ =
+		2, /* bare header: all lines of one reading of /proc/swaps precede this */
 	RW_SWAP_FAILED = 3, /* struct rw_swap_failed */
 };
 
 struct rw_swap_device {
 	struct rw_header header;
-	char path[RW_PATH_BYTES];     /* as /proc/swaps has it */
-	char nbd_disk[RW_NAME_BYTES]; /* the NBD disk below it, through partition, device-mapper, loop; "" none */
-	rw_u32 is_partition;          /* type column: partition (block device) or file */
+	char path[RW_PATH_BYTES]; /* as /proc/swaps has it */
+	char nbd_disk
+		[RW_NAME_BYTES]; /* the NBD disk below it, through partition, device-mapper, loop; "" none */
+	rw_u32 is_partition; /* type column: partition (block device) or file */
 	rw_s32 priority;
 	rw_u64 size_kib;
 	rw_u64 used_kib;
@@ -260,13 +265,13 @@ struct rw_swap_failed {
 	rw_u32 major;
 	rw_u32 minor;
 	rw_u32 is_write;
-	rw_u32 status;   /* blk_status_t */
+	rw_u32 status; /* blk_status_t */
 };
 
 /* ---- oom ---- */
 
 enum rw_oom_kind {
-	RW_OOM_KILL = 1,   /* the kernel killed it: counted by oom_kill */
+	RW_OOM_KILL = 1, /* the kernel killed it: counted by oom_kill */
 	RW_OOM_MARKED = 2, /* already dying, only let at the reserves: not counted by oom_kill */
 };
 
@@ -294,11 +299,13 @@ struct rw_cgroup {
 /* ---- agent ---- */
 
 enum rw_agent_kind {
-	RW_AGENT_HOST = 1,     /* struct rw_host, first of every stream */
-	RW_AGENT_HOOK = 2,     /* struct rw_hook, one for each signal, after HOST */
+	RW_AGENT_HOST = 1, /* struct rw_host, first of every stream */
+	RW_AGENT_HOOK = 2, /* struct rw_hook, one for each signal, after HOST */
 	RW_AGENT_COUNTERS = 3, /* struct rw_counters_record */
-	RW_AGENT_STOPPED = 4,  /* bare header: the agent ended by itself; final summary follows from it */
-	RW_AGENT_TICK = 5,     /* bare header: time passed; a summary falls due by the model's interval */
+	RW_AGENT_STOPPED =
+		4, /* bare header: the agent ended by itself; final summary follows from it */
+	RW_AGENT_TICK =
+		5, /* bare header: time passed; a summary falls due by the model's interval */
 };
 
 struct rw_host {
@@ -308,8 +315,8 @@ struct rw_host {
 	rw_u32 cpus;
 	rw_u32 nodes;
 	rw_s64 realtime_offset_ns; /* CLOCK_REALTIME - CLOCK_BOOTTIME, at the header's time */
-	rw_u64 slow_threshold_ns;  /* stays in direct reclaim from this on are sent */
-	rw_u64 sample_period_ns;   /* timer that samples the zones */
+	rw_u64 slow_threshold_ns; /* stays in direct reclaim from this on are sent */
+	rw_u64 sample_period_ns; /* timer that samples the zones */
 	rw_u64 ring_bytes;
 	char boot_id[40];
 	char host[64];
@@ -320,11 +327,11 @@ struct rw_host {
 
 struct rw_hook {
 	struct rw_header header;
-	rw_u32 stem;       /* enum rw_stem */
-	rw_u32 state;      /* enum rw_hook_state */
-	char signal[32];   /* what it tells, e.g. "throttle.begin" */
-	char path[64];     /* what is attached, e.g. "fexit/allow_direct_reclaim"; "" none */
-	char reason[96];   /* why not the better one; "" where this is the best */
+	rw_u32 stem; /* enum rw_stem */
+	rw_u32 state; /* enum rw_hook_state */
+	char signal[32]; /* what it tells, e.g. "throttle.begin" */
+	char path[64]; /* what is attached, e.g. "fexit/allow_direct_reclaim"; "" none */
+	char reason[96]; /* why not the better one; "" where this is the best */
 };
 
 enum rw_hook_state {
@@ -338,51 +345,52 @@ enum rw_hook_state {
  * happens, whether or not a record was sent. They stay right under loss.
  */
 struct rw_counters {
-	rw_u64 reserve_taken;            /* allocations */
+	rw_u64 reserve_taken; /* allocations */
 	rw_u64 reserve_taken_pages;
 	rw_u64 reserve_returned;
 	rw_u64 reserve_returned_pages;
-	rw_u64 reserve_outstanding;      /* blocks tracked now */
+	rw_u64 reserve_outstanding; /* blocks tracked now */
 	rw_u64 reserve_outstanding_pages;
-	rw_u64 reserve_untracked_pages;  /* taken while the table of outstanding blocks was full */
-	rw_u64 alloc_failed;             /* mm_page_alloc without a page */
+	rw_u64 reserve_untracked_pages; /* taken while the table of outstanding blocks was full */
+	rw_u64 alloc_failed; /* mm_page_alloc without a page */
 	rw_u64 alloc_failed_order0;
-	rw_u64 alloc_failed_atomic;      /* without __GFP_DIRECT_RECLAIM */
+	rw_u64 alloc_failed_atomic; /* without __GFP_DIRECT_RECLAIM */
 	rw_u64 direct_reclaim_begun;
 	rw_u64 direct_reclaim_ended;
 	rw_u64 direct_reclaim_ended_unseen; /* of these, begun before the agent's start */
 	rw_u64 direct_reclaim_untracked; /* begun while the table of tasks inside was full */
-	rw_u64 direct_reclaim_inside;    /* tracked now */
-	rw_u64 direct_reclaim_ns;        /* sum over the ended */
+	rw_u64 direct_reclaim_inside; /* tracked now */
+	rw_u64 direct_reclaim_ns; /* sum over the ended */
 	rw_u64 direct_reclaim_reclaimed_pages;
-	rw_u64 allocstall;               /* mm/vmscan.c:do_try_to_free_pages(), its retries included */
-	rw_u64 throttle_evaluations;     /* returns of allow_direct_reclaim() */
-	rw_u64 throttle_refusals;        /* of these, false */
-	rw_u64 predicate_mismatches_plain;    /* our predicate with zone_page_state() disagreed */
+	rw_u64 allocstall; /* mm/vmscan.c:do_try_to_free_pages(), its retries included */
+	rw_u64 throttle_evaluations; /* returns of allow_direct_reclaim() */
+	rw_u64 throttle_refusals; /* of these, false */
+	rw_u64 predicate_mismatches_plain; /* our predicate with zone_page_state() disagreed */
 	rw_u64 predicate_mismatches_snapshot; /* ... with zone_page_state_snapshot() */
-	rw_u64 pgscan_direct_throttle;   /* calls of throttle_direct_reclaim() that slept */
+	rw_u64 pgscan_direct_throttle; /* calls of throttle_direct_reclaim() that slept */
 	rw_u64 throttle_ended;
 	rw_u64 throttle_ns;
-	rw_u64 pswpin;                   /* pages */
+	rw_u64 pswpin; /* pages */
 	rw_u64 pswpout;
-	rw_u64 swap_read_errors;         /* bios */
+	rw_u64 swap_read_errors; /* bios */
 	rw_u64 swap_write_errors;
 	rw_u64 oom_kill;
 	rw_u64 oom_marked;
-	rw_u64 nbd_untracked;            /* requests issued while the table in flight was full */
-	rw_u64 nbd_devices_untracked;    /* requests of devices beyond the table of devices */
+	rw_u64 nbd_untracked; /* requests issued while the table in flight was full */
+	rw_u64 nbd_devices_untracked; /* requests of devices beyond the table of devices */
 	rw_u64 timer_ticks;
 	rw_u64 direct_reclaim_us[RW_LATENCY_BUCKETS];
-	rw_u64 emitted[RW_STEM_SLOTS];   /* records that reached the ring, by stem */
-	rw_u64 lost[RW_STEM_SLOTS];      /* records that found the ring full */
-	rw_u64 suppressed[RW_STEM_SLOTS];/* records held back by the rate limit; counted above all the same */
+	rw_u64 emitted[RW_STEM_SLOTS]; /* records that reached the ring, by stem */
+	rw_u64 lost[RW_STEM_SLOTS]; /* records that found the ring full */
+	rw_u64 suppressed
+		[RW_STEM_SLOTS]; /* records held back by the rate limit; counted above all the same */
 };
 
 /* Which of the counters a hook keeps on this host; the others are unknown, not zero. */
 enum rw_known {
 	RW_KNOWN_RESERVE = 1,
 	RW_KNOWN_DIRECT_RECLAIM = 2,
-	RW_KNOWN_ALLOCSTALL = 4,       /* with retries; without this bit allocstall is begun calls */
+	RW_KNOWN_ALLOCSTALL = 4, /* with retries; without this bit allocstall is begun calls */
 	RW_KNOWN_THROTTLE = 8,
 	RW_KNOWN_SWAP = 16,
 	RW_KNOWN_OOM = 32,
@@ -394,11 +402,13 @@ enum rw_known {
 
 struct rw_counters_record {
 	struct rw_header header;
-	rw_u64 known;                  /* bits of enum rw_known */
-	rw_u64 reader_lost;            /* records dropped in user space, by a full output */
-	rw_u64 beat_worst_gap_ns;      /* longest time between two turns of the agent's loop */
+	rw_u64 known; /* bits of enum rw_known */
+	rw_u64 reader_lost; /* records dropped in user space, by a full output */
+	rw_u64 beat_worst_gap_ns; /* longest time between two turns of the agent's loop */
 	rw_u64 beats;
 	struct rw_counters counters;
+	rw_u64 missed[RW_STEM_SLOTS]; /* runs that the kernel skipped, by stem: see missed_known */
+	rw_u64 missed_known; /* 1: the kernel told (bpf_prog_info.recursion_misses) */
 };
 
 #ifndef __bpf__
@@ -418,7 +428,7 @@ _Static_assert(sizeof(struct rw_cgroup) == 160, "rw_cgroup");
 _Static_assert(sizeof(struct rw_host) == 272, "rw_host");
 _Static_assert(sizeof(struct rw_hook) == 224, "rw_hook");
 _Static_assert(sizeof(struct rw_counters) == 848, "rw_counters");
-_Static_assert(sizeof(struct rw_counters_record) == 904, "rw_counters_record");
+_Static_assert(sizeof(struct rw_counters_record) == 1040, "rw_counters_record");
 #endif
 
 #endif

@@ -11,8 +11,8 @@
 
 #include "record.h"
 
-#define RW_NODES 8        /* power of two */
-#define RW_ZONES 8        /* per node; power of two, at least RW_ZONE_TYPES */
+#define RW_NODES 8 /* power of two */
+#define RW_ZONES 8 /* per node; power of two, at least RW_ZONE_TYPES */
 #define RW_NBD_DEVICES 16 /* power of two */
 #define RW_BLOCK_FILTER 4096 /* power of two */
 
@@ -21,10 +21,10 @@ struct rw_settings {
 	rw_u64 sample_period_ns;
 	rw_u64 end_swap_bio_write; /* kernel address from /proc/kallsyms; 0: swap is not observed */
 	rw_u64 end_swap_bio_read;
-	rw_u32 report_ticks;       /* a zone record each so many samples */
-	rw_u32 nbd_phases;         /* 1: the nbd tracepoints are attached */
-	rw_u32 walk_waiters;       /* 1: send tasks seen on pfmemalloc_wait, for want of fentry */
-	rw_u32 failed_per_window;  /* RW_RESERVE_FAILED records per 100 ms, the others are suppressed */
+	rw_u32 report_ticks; /* a zone record each so many samples */
+	rw_u32 nbd_phases; /* 1: the nbd tracepoints are attached */
+	rw_u32 walk_waiters; /* 1: send tasks seen on pfmemalloc_wait, for want of fentry */
+	rw_u32 failed_per_window; /* RW_RESERVE_FAILED records per 100 ms, the others are suppressed */
 };
 
 struct rw_zone_marks {
@@ -34,8 +34,8 @@ struct rw_zone_marks {
 };
 
 struct rw_node_state {
-	rw_u64 pgdat;   /* pg_data_t *, found through kswapd's kthread; 0: no such node */
-	rw_u64 kswapd;  /* struct task_struct * */
+	rw_u64 pgdat; /* pg_data_t *, found through kswapd's kthread; 0: no such node */
+	rw_u64 kswapd; /* struct task_struct * */
 	rw_u64 lowest_free_pages;
 	rw_u64 lowest_boot_ns;
 	struct rw_zone_marks zones[RW_ZONES];
@@ -64,8 +64,8 @@ struct rw_nbd_state {
 struct rw_shared {
 	struct rw_settings settings;
 	struct rw_counters counters;
-	rw_u64 serial;          /* last serial given to a reserve block */
-	rw_u64 failed_window;   /* number of the current 100 ms window, and how many it has had */
+	rw_u64 serial; /* last serial given to a reserve block */
+	rw_u64 failed_window; /* number of the current 100 ms window, and how many it has had */
 	rw_u64 failed_in_window;
 	rw_u64 sampled_boot_ns; /* when the timer last ran */
 	struct rw_node_state nodes[RW_NODES];

@@ -143,7 +143,8 @@ struct Checks {
                 note: "totals are counted in the kernel and do not depend on it"))
         rows.append(
             .check(
-                "damaged records", loss["malformed_records"] as? Int == 0
+                "damaged records",
+                loss["malformed_records"] as? Int == 0
                     && loss["unknown_records"] as? Int == 0,
                 "\(loss["malformed_records"] ?? "-"), \(loss["unknown_records"] ?? "-")"))
     }
@@ -166,6 +167,7 @@ struct Checks {
                 note: "wire gone for \(run.scenario.wireOffFor) s"))
         rows.append(
             .check(
-                "requests completed again", oldest.last == 0, "oldest at the end \(oldest.last ?? -1) us"))
+                "requests completed again", oldest.last == 0,
+                "oldest at the end \(oldest.last ?? -1) us"))
     }
 }

@@ -78,7 +78,7 @@ final class Guest {
             "-device", "virtio-net-pci,id=net0,netdev=lan,romfile=",
             "-kernel", kernel.image, "-initrd", archive,
             "-append",
-            "console=ttyS0 quiet panic=10 8250.nr_uarts=8 hung_task_timeout_secs=0",
+            "console=ttyS0 loglevel=4 panic=-1 8250.nr_uarts=8",
         ]
         process = try Children.shared.start(
             qemu, arguments, log: "\(directory)/qemu.log")

@@ -61,10 +61,11 @@ struct Initramfs {
         try copy(program, to: "\(root)/bin/\((program as NSString).lastPathComponent)")
         let text = try Tools.run(try Tools.require("ldd", package: "libc-bin"), [program])
         for line in text.split(separator: "\n") {
-            guard let path = line.split(separator: " ").first(where: { $0.hasPrefix("/") })
-                ?? line.split(whereSeparator: { " \t".contains($0) }).first(where: {
-                    $0.hasPrefix("/")
-                })
+            guard
+                let path = line.split(separator: " ").first(where: { $0.hasPrefix("/") })
+                    ?? line.split(whereSeparator: { " \t".contains($0) }).first(where: {
+                        $0.hasPrefix("/")
+                    })
             else { continue }
             let directory = "\(root)\((String(path) as NSString).deletingLastPathComponent)"
             try FileManager.default.createDirectory(

@@ -17,7 +17,8 @@ struct KernelPackage {
     /// What is in the cache, or else fetched from Debian's archive.
     static func fetch(_ name: String, cache: String) throws -> KernelPackage {
         guard let metapackage = metapackages[name] else {
-            throw LabError.usage("no kernel \(name); choose one of \(names.joined(separator: ", "))")
+            throw LabError.usage(
+                "no kernel \(name); choose one of \(names.joined(separator: ", "))")
         }
         let root = "\(cache)/linux-\(name)"
         let done = "\(root)/.unpacked"
@@ -33,7 +34,8 @@ struct KernelPackage {
             let deb = try FileManager.default.contentsOfDirectory(atPath: root)
                 .first(where: { $0.hasPrefix(package) && $0.hasSuffix(".deb") })
         else { throw LabError.failed("apt-get download \(package) left no package") }
-        try Tools.run(try Tools.require("dpkg-deb", package: "dpkg"), ["-x", "\(root)/\(deb)", root])
+        try Tools.run(
+            try Tools.require("dpkg-deb", package: "dpkg"), ["-x", "\(root)/\(deb)", root])
         try FileManager.default.removeItem(atPath: "\(root)/\(deb)")
         let release = String(package.dropFirst("linux-image-".count))
         try Tools.run(

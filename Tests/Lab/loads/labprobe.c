@@ -19,8 +19,9 @@
 static char text[64 * 1024];
 static char frame[16 * 1024];
 
-static const char *const names[] = {"nr_free_pages ", "pswpin ", "pswpout ", "allocstall_",
-				    "pgscan_direct_throttle ", "oom_kill "};
+static const char *const names[] = {
+	"nr_free_pages ",          "pswpin ",  "pswpout ", "allocstall_",
+	"pgscan_direct_throttle ", "oom_kill "};
 
 static long long boot_ns(void)
 {

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import LabKit
+import Testing
+
+@Suite struct ComparisonTests {
+    private func verdict(agent: Int?, s0: Int, s0p: Int, s1: Int, s1p: Int) -> Row.Verdict {
+        Row.counter("x", agent: agent, s0: s0, s0p: s0p, s1: s1, s1p: s1p).verdict
+    }
+
+    @Test func aStillCounterMustAgreeExactly() {
+        #expect(verdict(agent: 5, s0: 10, s0p: 10, s1: 15, s1p: 15) == .exact)
+        #expect(verdict(agent: 4, s0: 10, s0p: 10, s1: 15, s1p: 15) == .differs)
+        #expect(verdict(agent: 6, s0: 10, s0p: 10, s1: 15, s1p: 15) == .differs)
+    }
+
+    @Test func aMovingCounterGivesABracket() {
+        #expect(verdict(agent: 4, s0: 10, s0p: 11, s1: 15, s1p: 16) == .withinBracket)
+        #expect(verdict(agent: 6, s0: 10, s0p: 11, s1: 15, s1p: 16) == .withinBracket)
+        #expect(verdict(agent: 7, s0: 10, s0p: 11, s1: 15, s1p: 16) == .differs)
+        #expect(verdict(agent: 3, s0: 10, s0p: 11, s1: 15, s1p: 16) == .differs)
+    }
+
+    @Test func whatIsAbsentIsNotZero() {
+        #expect(verdict(agent: nil, s0: 0, s0p: 0, s1: 0, s1p: 0) == .notObserved)
+        #expect(Row.equal("x", agent: nil, kernel: nil).verdict == .differs)
+    }
+
+    @Test func aMissingSnapshotFails() {
+        #expect(
+            Row.counter("x", agent: 1, s0: nil, s0p: 1, s1: 1, s1p: 1).verdict == .failed)
+    }
+}
+
+@Suite struct SnapshotTests {
+    private let marks = """
+        # 1.0 SETTINGS host=prepared
+        @@ S0
+        @file /proc/vmstat
+        allocstall_dma 1
+        allocstall_normal 4
+        pswpin 7
+        @file /sys/block/nbd0/stat
+              10 0 80 1 20 0 160 2 0 3 4 5 0 0 0 6 0
+        @file /sys/block/nbd0/inflight
+               1        2
+        @end S0
+        @@ S1
+        @file /proc/vmstat
+        pswpin 9
+        """
+
+    @Test func wholeFramesAreReadAndCutOnesAreNot() {
+        let snapshots = Snapshot.parse(marks: marks)
+        #expect(snapshots.keys.sorted() == ["S0"])
+        #expect(snapshots["S0"]?.vmstat("allocstall") == 5)
+        #expect(snapshots["S0"]?.vmstat("pswpin") == 7)
+        #expect(snapshots["S0"]?.vmstat("pswpout") == nil)
+        #expect(snapshots["S0"]?.completedRequests() == 10 + 20 + 5 + 6)
+        #expect(snapshots["S0"]?.inFlightRequests() == 3)
+    }
+
+    @Test func zonesWithoutManagedPagesAreLeftOut() {
+        let zones = ZoneInfo.parse(
+            """
+            Node 0, zone      DMA
+              pages free     3808
+                    boost    0
+                    min      34
+                    managed  3840
+                    protection: (0, 186, 186)
+              pagesets
+                cpu: 0
+                          high:  21
+            Node 0, zone   Normal
+              pages free     0
+                    managed  0
+            """)
+        #expect(zones.count == 1)
+        #expect(zones.first?.zone == "DMA")
+        #expect(zones.first?.free == 3808)
+        #expect(zones.first?.values["min"] == 34)
+        #expect(zones.first?.values["high"] == nil)
+        #expect(zones.first?.protection == [0, 186, 186])
+    }
+}
+
+@Suite struct ProbeTests {
+    private func sample(_ second: Int, done: Int, flying: Int) -> String {
+        """
+        @ \(second * 1_000_000_000) 0
+        stat: \(done) 0 0 0 0 0 0 0 0 0 0
+        inflight: \(flying) 0
+
+        """
+    }
+
+    @Test func aStallIsRequestsInFlightAndNoneCompleting() {
+        let stalled = (0..<10).map { sample($0, done: $0 < 4 ? $0 : 4, flying: 1) }.joined()
+        #expect(ProbeSample.stalledSeconds(ProbeSample.parse(stalled)) == 5)
+        let idle = (0..<10).map { sample($0, done: 4, flying: 0) }.joined()
+        #expect(ProbeSample.stalledSeconds(ProbeSample.parse(idle)) == 0)
+        let busy = (0..<10).map { sample($0, done: $0, flying: 9) }.joined()
+        #expect(ProbeSample.stalledSeconds(ProbeSample.parse(busy)) == 0)
+    }
+}
+
+@Suite struct ScenarioTests {
+    @Test func aScenarioIsReadWithItsComments() throws {
+        let scenario = try Scenario.parse(
+            "# why\nabout=x\nload=mapload 1 2 3\nwire_off_after_s=8\nhost=default\n", name: "s")
+        #expect(scenario.load == "mapload 1 2 3")
+        #expect(scenario.wireOffAfter == 8)
+        #expect(scenario.host == "default")
+    }
+
+    @Test(arguments: ["nonsense", "memory_mib=much", "host=other", "unheard_of=1"])
+    func whatIsWrongIsToldWithItsLine(line: String) {
+        #expect(throws: LabError.self) { try Scenario.parse("about=x\n\(line)\n", name: "s") }
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CBPF
+import Testing
+
+@testable import ReserveKernel
+
+@Suite struct HookPlanTests {
+    /// A kernel that has everything, as Debian's 6.12 with nbd.ko loaded.
+    private var everything: KernelFacts {
+        var facts = KernelFacts()
+        facts.tracepoints = Set(KernelFacts.tracepointsAsked)
+        facts.functions = Set(KernelFacts.functionsAsked)
+        for (index, name) in KernelFacts.symbolsAsked.enumerated() {
+            facts.symbols[name] = UInt64(index + 1)
+        }
+        facts.modules = ["nbd"]
+        return facts
+    }
+
+    private func choice(_ name: String, _ facts: KernelFacts) -> HookPlan.Choice? {
+        HookPlan(facts: facts).choices.first { $0.name == name }
+    }
+
+    @Test func aKernelWithEverythingGetsTheBestOfEach() {
+        for choice in HookPlan(facts: everything).choices {
+            #expect(choice.state == RW_HOOK_PRIMARY.rawValue, "\(choice.name): \(choice.reason)")
+            #expect(choice.reason.isEmpty)
+        }
+    }
+
+    @Test func aKernelThatRefusesFentryFallsBackAndSaysWhy() {
+        var facts = everything
+        facts.fentry = -1
+        let throttle = choice("throttle.calls", facts)
+        #expect(throttle?.state == RW_HOOK_FALLBACK.rawValue)
+        #expect(throttle?.path == "/proc/vmstat")
+        #expect(throttle?.reason.contains("refuses fentry (Operation not permitted)") == true)
+        #expect(choice("reserve.taken", facts)?.state == RW_HOOK_PRIMARY.rawValue)
+    }
+
+    @Test func aKernelWithoutDataSymbolsLosesOnlyTheContext() {
+        var facts = everything
+        facts.symbols["pcpu_hot"] = nil
+        facts.symbols["__preempt_count"] = nil
+        let reserve = choice("reserve.taken", facts)
+        #expect(reserve?.programs.first == "reserve_alloc_no_context")
+        #expect(reserve?.known == UInt64(RW_KNOWN_RESERVE.rawValue))
+    }
+
+    @Test func eitherPlaceOfThePreemptCountWillDo() {
+        var facts = everything
+        facts.symbols["pcpu_hot"] = nil
+        #expect(choice("reserve.taken", facts)?.state == RW_HOOK_PRIMARY.rawValue)
+    }
+
+    @Test func aRefusedProgramIsNotTriedAgain() {
+        var plan = HookPlan(facts: everything)
+        plan.refuse(program: "reserve_alloc", reason: "kernel refused reserve_alloc")
+        let programs = plan.choices.flatMap(\.programs)
+        #expect(!programs.contains("reserve_alloc"))
+        #expect(programs.contains("reserve_alloc_no_context"))
+        plan.refuse(program: "reserve_free", reason: "kernel refused reserve_free")
+        let choice = plan.choices.first { $0.name == "reserve.taken" }
+        #expect(choice?.state == RW_HOOK_MISSING.rawValue)
+        #expect(choice?.reason.contains("kernel refused") == true)
+    }
+
+    @Test func withoutTheModuleThePhasesAreUnknownAndTheRequestsAreNot() {
+        var facts = everything
+        facts.modules = []
+        #expect(choice("nbd.phases", facts)?.state == RW_HOOK_MISSING.rawValue)
+        #expect(choice("nbd.requests", facts)?.state == RW_HOOK_PRIMARY.rawValue)
+    }
+
+    @Test func noProgramServesTwoSignals() {
+        for facts in [everything, KernelFacts()] {
+            let programs = HookPlan(facts: facts).choices.flatMap(\.programs)
+            #expect(Set(programs).count == programs.count)
+        }
+    }
+
+    @Test func reasonsFitTheWire() {
+        var facts = KernelFacts()
+        facts.fentry = -1
+        for facts in [facts, KernelFacts()] {
+            for choice in HookPlan(facts: facts).choices {
+                #expect(choice.name.utf8.count <= 32)
+                #expect(choice.path.utf8.count <= 64)
+                #expect(choice.reason.utf8.count <= 96, "\(choice.reason)")
+            }
+        }
+    }
+}

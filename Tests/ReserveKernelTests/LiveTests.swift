@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CBPF
+import Glibc
+import Testing
+
+@testable import ReserveKernel
+
+/// The BPF programs on this machine's own kernel. These never skip where CI is set: a
+/// machine that cannot load them fails here.
+@Suite(.serialized, .enabled(if: geteuid() == 0 || getenv("CI") != nil, "needs root"))
+struct LiveTests {
+    private func attach(_ settings: LiveKernel.Settings = .init()) throws -> LiveKernel {
+        try LiveKernel.attach(facts: try KernelFacts.discover(), settings: settings)
+    }
+
+    private func stems(_ kernel: borrowing LiveKernel) -> [UInt16: Int] {
+        var seen: [UInt16: Int] = [:]
+        kernel.drain { record in
+            let header = record.loadUnaligned(as: rw_header.self)
+            #expect(Int(header.size) == record.count)
+            seen[header.stem, default: 0] += 1
+        }
+        return seen
+    }
+
+    @Test func everySignalIsHadOrItsAbsenceExplained() throws {
+        let kernel = try attach()
+        let choices = kernel.choices
+        #expect(choices.count == HookPlan.signals.count)
+        for choice in choices where choice.state != RW_HOOK_PRIMARY.rawValue {
+            #expect(!choice.reason.isEmpty, "\(choice.name)")
+        }
+        for name in ["watermark.zones", "reserve.taken", "direct_reclaim.stays", "nbd.requests"] {
+            let choice = choices.first { $0.name == name }
+            #expect(choice?.state != RW_HOOK_MISSING.rawValue, "\(name)")
+        }
+    }
+
+    @Test func theTimerSamplesEveryZoneAndNode() throws {
+        let kernel = try attach()
+        usleep(500_000)
+        let seen = stems(kernel)
+        #expect((seen[UInt16(RW_STEM_WATERMARK.rawValue)] ?? 0) >= 4)
+        let ticks = kernel.shared.pointee.counters.timer_ticks
+        #expect(ticks >= 20)
+    }
+
+    @Test func zoneMarksAreThoseOfProcZoneinfo() throws {
+        let kernel = try attach()
+        usleep(300_000)
+        var zones: [String: rw_zone] = [:]
+        kernel.drain { record in
+            let header = record.loadUnaligned(as: rw_header.self)
+            guard header.stem == RW_STEM_WATERMARK.rawValue,
+                header.kind == RW_WATERMARK_ZONE.rawValue
+            else { return }
+            let zone = record.loadUnaligned(as: rw_zone.self)
+            let name = withUnsafeBytes(of: zone.name) {
+                String(decoding: $0.prefix(while: { $0 != 0 }), as: UTF8.self)
+            }
+            zones["\(zone.node) \(name)"] = zone
+        }
+        let text = try #require(readFile("/proc/zoneinfo", limit: 1 << 20))
+        var compared = 0
+        var current = ""
+        var inPagesets = false
+        for line in text.split(separator: "\n") {
+            let words = line.split(whereSeparator: { " ,:".contains($0) })
+            if line.hasPrefix("Node ") {
+                current = "\(words[1]) \(words[3])"
+                inPagesets = false
+            }
+            if words.first == "pagesets" { inPagesets = true }
+            guard let zone = zones[current], !inPagesets, words.count == 2,
+                let value = UInt64(words[1])
+            else { continue }
+            let told: [Substring: UInt64] = [
+                "min": zone.min_pages, "low": zone.low_pages, "high": zone.high_pages,
+                "managed": zone.managed_pages, "present": zone.present_pages,
+                "spanned": zone.spanned_pages,
+            ]
+            if let figure = told[words[0]] {
+                #expect(figure == value, "\(current) \(words[0])")
+                compared += 1
+            }
+        }
+        #expect(compared == zones.count * 6)
+        #expect(compared > 0)
+    }
+
+    @Test func aTinyRingLosesAndCountsWhatItLost() throws {
+        var settings = LiveKernel.Settings()
+        settings.ringBytes = 4096
+        settings.samplePeriodNanoseconds = 1_000_000
+        settings.reportPeriodNanoseconds = 1_000_000
+        let kernel = try attach(settings)
+        usleep(500_000)
+        let stem = Int(RW_STEM_WATERMARK.rawValue)
+        // Read before the drain: afterwards there is room again.
+        let counters = kernel.shared.pointee.counters
+        let emitted = withUnsafeBytes(of: counters.emitted) {
+            $0.loadUnaligned(fromByteOffset: stem * 8, as: UInt64.self)
+        }
+        let lost = withUnsafeBytes(of: counters.lost) {
+            $0.loadUnaligned(fromByteOffset: stem * 8, as: UInt64.self)
+        }
+        #expect(lost > 0)
+        // What was emitted lies in the ring: it is full, and nothing of it was overwritten.
+        var drained: UInt64 = 0
+        kernel.drain { record in
+            if record.loadUnaligned(as: rw_header.self).stem == UInt16(stem) { drained += 1 }
+        }
+        #expect(drained >= emitted && drained <= emitted + 8, "\(drained) of \(emitted)")
+    }
+
+    @Test func afterTheEndNothingStaysAttached() throws {
+        do {
+            let kernel = try attach()
+            let known = kernel.known
+            #expect(known != 0)
+        }
+        // The object is gone: a second one attaches as the first one did.
+        let again = try attach()
+        let count = again.choices.count
+        #expect(count == HookPlan.signals.count)
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ReserveRecord
+import Testing
+
+@Suite struct RecordingTests {
+    /// Three records with different contents, framed as a file.
+    private static func recording() -> [UInt8] {
+        let framer = RecordingFramer()
+        var file: [UInt8] = []
+        framer.opening { file += Array($0) }
+        for number in 1...3 {
+            var record = DecoderTests.taken
+            record[8] = UInt8(number)
+            record.withUnsafeBytes { framer.frame(record: $0) { file += Array($0) } }
+        }
+        return file
+    }
+
+    private static func numbers(in file: [UInt8]) throws -> (
+        read: [UInt8], damaged: Int, torn: Int
+    ) {
+        try file.withUnsafeBytes { bytes in
+            var reader = try RecordingReader(bytes)
+            var read: [UInt8] = []
+            while let record = reader.next() { read.append(record[8]) }
+            return (read, reader.damagedBytes, reader.tornBytes)
+        }
+    }
+
+    @Test func checksumIsCastagnolis() {
+        let vector = Array("123456789".utf8)
+        #expect(vector.withUnsafeBytes { Checksum()($0) } == 0xe306_9283)
+        let zeros = [UInt8](repeating: 0, count: 32)
+        #expect(zeros.withUnsafeBytes { Checksum()($0) } == 0x8a91_36aa)
+    }
+
+    @Test func whatIsFramedIsRead() throws {
+        let all = try Self.numbers(in: Self.recording())
+        #expect(all.read == [1, 2, 3])
+        #expect(all.damaged == 0)
+        #expect(all.torn == 0)
+    }
+
+    @Test func aFileCutAtAnyByteCostsOnlyItsLastRecord() throws {
+        let file = Self.recording()
+        for length in 16..<file.count {
+            let cut = try Self.numbers(in: Array(file.prefix(length)))
+            let whole = (length - 16) / 88
+            #expect(cut.read == Array([1, 2, 3].prefix(whole)), "cut at \(length)")
+            #expect(cut.torn == (length - 16) % 88, "cut at \(length)")
+        }
+    }
+
+    @Test func aDamagedByteAnywhereCostsOnlyItsRecord() throws {
+        let file = Self.recording()
+        for offset in 16..<file.count {
+            var damaged = file
+            damaged[offset] ^= 0x55
+            let read = try Self.numbers(in: damaged)
+            let hit = UInt8((offset - 16) / 88 + 1)
+            #expect(read.read == [1, 2, 3].filter { $0 != hit }, "damage at \(offset)")
+            #expect(read.damaged + read.torn == 88, "damage at \(offset)")
+        }
+    }
+
+    @Test func whatIsNoRecordingIsRefused() {
+        let text = Array("{\"schema\":1} and more text".utf8)
+        #expect(throws: RecordingReader.Problem.notARecording) {
+            try text.withUnsafeBytes { _ = try RecordingReader($0) }
+        }
+        var newer = Self.recording()
+        newer[8] = 2
+        #expect(throws: RecordingReader.Problem.framingVersion(2)) {
+            try newer.withUnsafeBytes { _ = try RecordingReader($0) }
+        }
+    }
+}

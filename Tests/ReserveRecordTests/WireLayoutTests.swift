@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CRecord
+import Testing
+
+/// The offsets of what recordings hold: a change here breaks every recording ever made.
+@Suite struct WireLayoutTests {
+    @Test func headerIsTwentyFourBytes() {
+        #expect(MemoryLayout<rw_header>.size == 24)
+        #expect(MemoryLayout<rw_header>.offset(of: \.stem) == 0)
+        #expect(MemoryLayout<rw_header>.offset(of: \.kind) == 2)
+        #expect(MemoryLayout<rw_header>.offset(of: \.size) == 4)
+        #expect(MemoryLayout<rw_header>.offset(of: \.boot_ns) == 8)
+        #expect(MemoryLayout<rw_header>.offset(of: \.cpu) == 16)
+    }
+
+    @Test func taskFollowsTheHeader() {
+        #expect(MemoryLayout<rw_reserve>.offset(of: \.task) == 24)
+        #expect(MemoryLayout<rw_task>.offset(of: \.tid) == 0)
+        #expect(MemoryLayout<rw_task>.offset(of: \.tgid) == 4)
+        #expect(MemoryLayout<rw_task>.offset(of: \.cgroup_id) == 8)
+        #expect(MemoryLayout<rw_task>.offset(of: \.comm) == 16)
+    }
+
+    @Test func reserveFieldsStayWhereTheyAre() {
+        #expect(MemoryLayout<rw_reserve>.offset(of: \.serial) == 56)
+        #expect(MemoryLayout<rw_reserve>.offset(of: \.held_ns) == 64)
+        #expect(MemoryLayout<rw_reserve>.offset(of: \.gfp_flags) == 72)
+        #expect(MemoryLayout<rw_reserve>.offset(of: \.order) == 76)
+        #expect(MemoryLayout<rw_reserve>.offset(of: \.context) == 77)
+        #expect(MemoryLayout<rw_reserve>.offset(of: \.entitlement) == 78)
+    }
+
+    @Test func zoneFieldsStayWhereTheyAre() {
+        #expect(MemoryLayout<rw_zone>.offset(of: \.name) == 32)
+        #expect(MemoryLayout<rw_zone>.offset(of: \.free_pages) == 48)
+        #expect(MemoryLayout<rw_zone>.offset(of: \.min_pages) == 80)
+        #expect(MemoryLayout<rw_zone>.offset(of: \.protection_pages) == 144)
+        #expect(MemoryLayout<rw_zone>.offset(of: \.protection_count) == 192)
+    }
+
+    @Test func deviceFieldsStayWhereTheyAre() {
+        #expect(MemoryLayout<rw_nbd_device>.offset(of: \.issued) == 48)
+        #expect(MemoryLayout<rw_nbd_device>.offset(of: \.in_flight) == 88)
+        #expect(MemoryLayout<rw_nbd_device>.offset(of: \.oldest_ns) == 96)
+        #expect(MemoryLayout<rw_nbd_device>.offset(of: \.latency_us) == 160)
+    }
+
+    @Test func countersFieldsStayWhereTheyAre() {
+        #expect(MemoryLayout<rw_counters_record>.offset(of: \.known) == 24)
+        #expect(MemoryLayout<rw_counters_record>.offset(of: \.counters) == 56)
+        #expect(MemoryLayout<rw_counters>.offset(of: \.allocstall) == 17 * 8)
+        #expect(MemoryLayout<rw_counters>.offset(of: \.pgscan_direct_throttle) == 22 * 8)
+        #expect(MemoryLayout<rw_counters>.offset(of: \.emitted) == 58 * 8)
+    }
+}
