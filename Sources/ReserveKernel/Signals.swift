@@ -14,7 +14,10 @@ extension HookPlan {
                 Candidate(
                     path: "bpf_timer over pg_data_t",
                     programs: ["find_nodes", "start_sampler"], needs: [],
-                    known: UInt64(RW_KNOWN_ZONES.rawValue))
+                    known: UInt64(RW_KNOWN_ZONES.rawValue)),
+                Candidate(
+                    path: "/proc/zoneinfo", programs: [], needs: [],
+                    known: UInt64(RW_KNOWN_ZONES.rawValue)),
             ]),
         Signal(
             stem: RW_STEM_RESERVE.rawValue, name: "reserve.taken",

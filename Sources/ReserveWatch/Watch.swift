@@ -28,6 +28,8 @@ struct Watch: ~Copyable {
 
     private let kernel: LiveKernel
     private let vmstat: VmstatFallback
+    /// Only where the kernel refuses to sample the zones by itself.
+    private var zoneinfo: ZoneinfoFallback?
     private let swaps: SwapTable
     private let signals: Int32
     private var stream: Stream
@@ -53,8 +55,12 @@ struct Watch: ~Copyable {
         let vmstat = try VmstatFallback()
         let swaps = try SwapTable()
         let kernel = try LiveKernel.attach(facts: facts, settings: configuration.settings)
-        missing = kernel.choices.filter { $0.programs.isEmpty }.reduce(0) { $0 | $1.known }
+        let missing = kernel.choices.filter { $0.programs.isEmpty }.reduce(0) { $0 | $1.known }
+        let zoneinfo: ZoneinfoFallback? =
+            missing & UInt64(RW_KNOWN_ZONES.rawValue) != 0 ? try ZoneinfoFallback() : nil
         self.configuration = configuration
+        self.missing = missing
+        self.zoneinfo = zoneinfo
         self.signals = signals
         self.stream = stream
         self.recording = recording
@@ -139,6 +145,10 @@ struct Watch: ~Copyable {
         beat.worstGapNanoseconds = max(beat.worstGapNanoseconds, now - lastTurn)
         lastTurn = now
         drain()
+        zoneinfo?.sample(bootNanoseconds: now) { record in
+            recording?.take(record)
+            stream.take(record)
+        }
         tell(.init(RW_AGENT_TICK.rawValue))
         stream.flush()
         recording?.flush()

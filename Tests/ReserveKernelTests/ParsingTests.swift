@@ -35,6 +35,60 @@ import Testing
         #expect(counters.pswpout == 0)
     }
 
+    @Test func zonesAreReadFromZoneinfoAndPagesetsAreNot() {
+        let text = """
+            Node 0, zone      DMA
+              per-node stats
+                  nr_inactive_anon 4
+              pages free     3808
+                    boost    3
+                    min      34
+                    low      42
+                    high     50
+                    spanned  4095
+                    present  3998
+                    managed  3840
+                    cma      0
+                    protection: (0, 186, 186, 186, 186)
+                  nr_free_pages 3808
+              pagesets
+                cpu: 0
+                          count: 0
+                          high:  21
+            Node 0, zone   Normal
+              pages free     0
+                    min      0
+                    managed  0
+            Node 1, zone   Normal
+              pages free     7
+                    managed  9
+                    protection: (0, 0)
+            """
+        var zones: [rw_zone] = []
+        Array(text.utf8).withUnsafeBytes { ZoneinfoFallback.parse($0) { zones.append($0) } }
+        #expect(zones.count == 2)
+        #expect(zones[0].free_pages == 3808)
+        #expect(zones[0].boost_pages == 3)
+        #expect(zones[0].min_pages == 34)
+        #expect(zones[0].high_pages == 50)
+        #expect(zones[0].protection_count == 5)
+        #expect(zones[0].protection_pages.1 == 186)
+        #expect(zones[1].node == 1)
+        #expect(zones[1].index == 0)
+        #expect(zones[1].free_pages == 7)
+    }
+
+    @Test func theFallbackReadsThisMachinesZones() throws {
+        var fallback = try ZoneinfoFallback()
+        var zones: [rw_zone] = []
+        fallback.sample(bootNanoseconds: 1) { zones.append($0.loadUnaligned(as: rw_zone.self)) }
+        #expect(!zones.isEmpty)
+        for zone in zones {
+            #expect(zone.min_pages <= zone.low_pages && zone.low_pages <= zone.high_pages)
+            #expect(zone.managed_pages > 0)
+        }
+    }
+
     @Test func aSwapLineIsReadWithItsEscapes() throws {
         let device = try #require(
             SwapTable.parse(line: "/mnt/a\\040b/swap   file\t\t1048572\t12\t-2"))

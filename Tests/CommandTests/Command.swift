@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// The real `reservewatch` of this build, run as a user would.
+struct Command {
+    let status: Int32
+    let output: String
+    let errors: String
+
+    /// Beside the test bundle, where SwiftPM leaves all products.
+    static var binary: String {
+        let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }?.bundlePath
+        let here = bundle ?? CommandLine.arguments[0]
+        return (here as NSString).deletingLastPathComponent + "/reservewatch"
+    }
+
+    /// - Parameter unprivileged: as nobody, without any capability.
+    init(_ arguments: [String], unprivileged: Bool = false) throws {
+        let process = Process()
+        if unprivileged {
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
+            process.arguments =
+                ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
+                + [Self.binary] + arguments
+        } else {
+            process.executableURL = URL(fileURLWithPath: Self.binary)
+            process.arguments = arguments
+        }
+        let output = Pipe()
+        let errors = Pipe()
+        process.standardOutput = output
+        process.standardError = errors
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        // Small enough for the pipe's buffer, so that the order does not matter.
+        let said = output.fileHandleForReading.readDataToEndOfFile()
+        let complained = errors.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        status = process.terminationStatus
+        self.output = String(decoding: said, as: UTF8.self)
+        self.errors = String(decoding: complained, as: UTF8.self)
+    }
+}
+
+/// The recordings that the lab made on real kernels.
+enum Fixture {
+    static let directory = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().path + "/Fixtures"
+    static let names = ["wire-pull-6.1", "wire-pull-6.12"]
+
+    static func recording(_ name: String) -> String { "\(directory)/\(name).rwr" }
+
+    static func golden(_ name: String, _ format: String) throws -> String {
+        try String(contentsOfFile: "\(directory)/\(name).\(format)", encoding: .utf8)
+    }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+@Suite struct RefusalTests {
+    /// One line, named like every Unix tool's, that says what to do.
+    private func expectSentence(_ command: Command, status: Int32, _ words: String...) {
+        #expect(command.status == status)
+        #expect(command.output.isEmpty)
+        let lines = command.errors.split(separator: "\n")
+        #expect(lines.count == 1, "\(command.errors)")
+        #expect(command.errors.hasPrefix("reservewatch: "))
+        for word in words { #expect(command.errors.contains(word), "\(command.errors)") }
+    }
+
+    @Test(.enabled(if: geteuid() == 0 || getenv("CI") != nil, "needs root to become nobody"))
+    func whoIsNotRootIsToldHow() throws {
+        expectSentence(
+            try Command(["events"], unprivileged: true), status: 77, "not permitted", "as root")
+        expectSentence(
+            try Command(["doctor"], unprivileged: true), status: 77, "not permitted", "as root")
+    }
+
+    @Test func whatIsNoRecordingIsNamed() throws {
+        expectSentence(
+            try Command(["replay", "/etc/passwd"]), status: 65, "/etc/passwd", "no recording")
+        expectSentence(
+            try Command(["replay", "/nowhere/at.all"]), status: 66, "/nowhere/at.all",
+            "No such file")
+        expectSentence(try Command(["replay", "/dev/null"]), status: 65, "/dev/null", "empty")
+    }
+
+    @Test(.enabled(if: geteuid() == 0 || getenv("CI") != nil, "needs root to get that far"))
+    func anOutputThatCannotBeOpenedIsNamed() throws {
+        expectSentence(
+            try Command(["events", "--output", "/nowhere/out"]), status: 73, "/nowhere/out")
+        expectSentence(
+            try Command(["events", "--record", "/proc/version"]), status: 73, "/proc/version")
+    }
+
+    @Test(arguments: [
+        ["events", "--interval", "0"], ["events", "--ring", "3"], ["events", "--kind", "weather"],
+        ["events", "--duration", "-1"], ["events", "--sample-period", "0"], ["replay"],
+        ["events", "--format", "xml"], ["nonsense"],
+    ])
+    func wrongUsageHasItsOwnStatus(arguments: [String]) throws {
+        let command = try Command(arguments)
+        #expect(command.status == 64)
+        #expect(!command.errors.isEmpty)
+    }
+
+    @Test(arguments: [["--help"], ["help", "events"], ["help", "replay"], ["help", "doctor"]])
+    func helpHasExamples(arguments: [String]) throws {
+        let command = try Command(arguments)
+        #expect(command.status == 0)
+        #expect(command.output.contains("EXAMPLES"))
+    }
+}
+
+@Suite(.serialized, .enabled(if: geteuid() == 0 || getenv("CI") != nil, "needs root"))
+struct LiveCommandTests {
+    @Test func eventsBeginWithTheHostAndEndWithTheTotals() throws {
+        let recording = NSTemporaryDirectory() + "/events-\(getpid()).rwr"
+        defer { try? FileManager.default.removeItem(atPath: recording) }
+        let live = try Command([
+            "events", "--duration", "1.5", "--interval", "0.5", "--record", recording,
+        ])
+        #expect(live.status == 0, "\(live.errors)")
+        let lines = live.output.split(separator: "\n")
+        #expect(lines.first?.contains("\"kind\":\"start\"") == true)
+        #expect(lines.last?.contains("\"final\":true") == true)
+        let replay = try Command(["replay", recording, "--interval", "0.5"])
+        #expect(replay.output == live.output, "a replay gives the live lines, byte for byte")
+    }
+
+    @Test func onlyTheKindsAskedForAreTold() throws {
+        let live = try Command(["events", "--duration", "1.2", "--kind", "summary"])
+        let lines = live.output.split(separator: "\n")
+        #expect(!lines.isEmpty)
+        #expect(lines.allSatisfy { $0.contains("\"kind\":\"summary\"") })
+    }
+
+    @Test func doctorNamesEverySignal() throws {
+        let doctor = try Command(["doctor"])
+        #expect(doctor.status == 0 || doctor.status == 1)
+        for signal in ["watermark.zones", "reserve.taken", "throttle.calls", "nbd.requests"] {
+            #expect(doctor.output.contains(signal))
+        }
+    }
+}
+
+/// Real records of both kernels, through the real decoder and model.
+@Suite struct FixtureTests {
+    @Test(arguments: Fixture.names) func everyRecordIsKnownAndWhole(name: String) throws {
+        let replay = try Command(["replay", Fixture.recording(name)])
+        #expect(replay.status == 0)
+        #expect(replay.errors.isEmpty, "\(replay.errors)")
+        let last = try #require(replay.output.split(separator: "\n").last)
+        let line = try #require(
+            try JSONSerialization.jsonObject(with: Data(last.utf8)) as? [String: Any])
+        let summary = try #require(line["summary"] as? [String: Any])
+        #expect(summary["final"] as? Bool == true)
+        let loss = try #require(summary["loss"] as? [String: Any])
+        #expect(loss["unknown_records"] as? Int == 0)
+        #expect(loss["malformed_records"] as? Int == 0)
+        #expect((summary["unknown"] as? [String])?.isEmpty == true)
+    }
+
+    @Test(arguments: Fixture.names) func textAndWordsAreAsTheyWere(name: String) throws {
+        for format in ["text", "words"] {
+            let replay = try Command(["replay", Fixture.recording(name), "--format", format])
+            let golden = try Fixture.golden(name, format)
+            #expect(replay.output == golden, "\(name).\(format); see CONTRIBUTING, Fixtures")
+        }
+    }
+
+    @Test(arguments: Fixture.names) func everyLineMatchesTheSchema(name: String) throws {
+        let replay = try Command(["replay", Fixture.recording(name)])
+        let lines = NSTemporaryDirectory() + "/\(name)-\(getpid()).jsonl"
+        defer { try? FileManager.default.removeItem(atPath: lines) }
+        try replay.output.write(toFile: lines, atomically: true, encoding: .utf8)
+        let root = (Fixture.directory as NSString).deletingLastPathComponent + "/.."
+        let validator = Process()
+        validator.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        validator.arguments = [
+            "python3", "\(root)/Tests/Lab/validate_events.py",
+            "\(root)/docs/schema/events.schema.json", lines,
+        ]
+        validator.standardOutput = FileHandle.nullDevice
+        try validator.run()
+        validator.waitUntilExit()
+        #expect(validator.terminationStatus == 0)
+    }
+}
