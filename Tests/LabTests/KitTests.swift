@@ -51,7 +51,7 @@ import Testing
         """
 
     @Test func wholeFramesAreReadAndCutOnesAreNot() {
-        let snapshots = Snapshot.parse(marks: marks)
+        let snapshots = Snapshot.parse(marks)
         #expect(snapshots.keys.sorted() == ["S0"])
         #expect(snapshots["S0"]?.vmstat("allocstall") == 5)
         #expect(snapshots["S0"]?.vmstat("pswpin") == 7)
@@ -91,6 +91,7 @@ import Testing
         @ \(second * 1_000_000_000) 0
         stat: \(done) 0 0 0 0 0 0 0 0 0 0
         inflight: \(flying) 0
+        @.
 
         """
     }

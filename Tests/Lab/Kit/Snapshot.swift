@@ -2,17 +2,17 @@
 
 import Foundation
 
-/// The kernel's own figures at one quiet moment, as the guest's shell copied them.
+/// The kernel's own figures at one quiet moment, as the guest's probe copied them.
 public struct Snapshot: Equatable, Sendable {
     public var name: String
     public var files: [String: String]
 
-    /// All complete frames of a marks file, by name. A frame that was cut is left out.
-    public static func parse(marks: String) -> [String: Snapshot] {
+    /// All complete frames of the probe's line, by name. A frame that was cut is left out.
+    public static func parse(_ text: String) -> [String: Snapshot] {
         var found: [String: Snapshot] = [:]
         var current: Snapshot?
         var file: String?
-        for line in marks.split(separator: "\n", omittingEmptySubsequences: false) {
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
             if line.hasPrefix("@@ ") {
                 current = Snapshot(name: String(line.dropFirst(3)), files: [:])
                 file = nil
@@ -42,10 +42,14 @@ public struct Snapshot: Equatable, Sendable {
         return sum
     }
 
-    /// Requests completed by a disk: reads, writes, discards and flushes of its stat file.
+    /// Requests completed by the disk: reads, writes, discards and flushes.
     public func completedRequests() -> Int? {
-        guard let text = files["/sys/block/nbd0/stat"] else { return nil }
-        return BlockStat.completed(text)
+        files["/sys/block/nbd0/stat"].flatMap(BlockStat.completed)
+    }
+
+    /// Of these, what the server saw: see ``BlockStat/served(_:)``.
+    public func servedRequests() -> Int? {
+        files["/sys/block/nbd0/stat"].flatMap(BlockStat.served)
     }
 
     public func inFlightRequests() -> Int? {
@@ -67,6 +71,14 @@ public enum BlockStat {
         if fields.count > 11 { sum += fields[11] }
         if fields.count > 15 { sum += fields[15] }
         return sum
+    }
+
+    /// Requests that reached the driver. A flush without data is counted twice, as the empty
+    /// write that asked for it and as a flush (block/blk-flush.c); the driver sees one.
+    public static func served(_ text: String) -> Int? {
+        let fields = text.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+        guard fields.count >= 11 else { return nil }
+        return fields[0] + fields[4] + (fields.count > 11 ? fields[11] : 0)
     }
 
     public static func inFlight(_ text: String) -> Int? {
@@ -107,44 +119,5 @@ public struct ZoneInfo: Equatable, Sendable {
         }
         if let current { zones.append(current) }
         return zones.filter { ($0.values["managed"] ?? 0) > 0 }
-    }
-}
-
-/// One sample of the lab's probe, taken while the guest may be stalled.
-public struct ProbeSample: Equatable, Sendable {
-    public var bootNanoseconds: Int
-    public var completed: Int?
-    public var inFlight: Int?
-    public var freePages: Int?
-
-    public static func parse(_ text: String) -> [ProbeSample] {
-        var samples: [ProbeSample] = []
-        for line in text.split(separator: "\n") {
-            if line.hasPrefix("@ ") {
-                let words = line.split(separator: " ")
-                guard words.count >= 2, let time = Int(words[1]) else { continue }
-                samples.append(ProbeSample(bootNanoseconds: time))
-            } else if let last = samples.indices.last {
-                if line.hasPrefix("stat: ") {
-                    samples[last].completed = BlockStat.completed(String(line.dropFirst(6)))
-                } else if line.hasPrefix("inflight: ") {
-                    samples[last].inFlight = BlockStat.inFlight(String(line.dropFirst(10)))
-                } else if line.hasPrefix("vmstat: nr_free_pages ") {
-                    samples[last].freePages = Int(line.dropFirst(22))
-                }
-            }
-        }
-        return samples
-    }
-
-    /// How long, to the last sample, requests have been in flight without one completing: seconds.
-    public static func stalledSeconds(_ samples: [ProbeSample]) -> Double {
-        guard let last = samples.last, (last.inFlight ?? 0) > 0 else { return 0 }
-        var since = last.bootNanoseconds
-        for sample in samples.reversed() {
-            guard sample.completed == last.completed, (sample.inFlight ?? 0) > 0 else { break }
-            since = sample.bootNanoseconds
-        }
-        return Double(last.bootNanoseconds - since) / 1e9
     }
 }

@@ -7,12 +7,15 @@ import LabKit
 struct Checks {
     let run: LabRun
     let lines: [[String: Any]]
-    let marks: String
+    private let snapshots: [String: Snapshot]
+    private let samples: [ProbeSample]
     private(set) var rows: [Row] = []
 
     init(run: LabRun) {
         self.run = run
-        marks = run.guest.text(run.guest.marks)
+        let text = run.guest.samples.text
+        snapshots = Snapshot.parse(text)
+        samples = ProbeSample.parse(text)
         lines = run.guest.text(run.guest.events).split(separator: "\n").compactMap {
             (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any]
         }
@@ -31,13 +34,17 @@ struct Checks {
                 .check("final summary", false, "absent", note: "the stream has no final summary"))
             return
         }
-        let snapshots = Snapshot.parse(marks: marks)
-        counters(final, snapshots)
-        requests(final, snapshots)
-        zones(final, snapshots["S1"])
+        counters(final)
+        requests(final)
+        server(final)
+        zones(final)
         predicate(final)
         loss(final)
         if run.scenario.wireOffAfter != nil { outage() }
+        if let words = run.guest.mark("UNQUIET") {
+            rows.append(
+                .check("the guest came to rest", false, words, note: "the brackets are wide"))
+        }
         if run.scenario.mustComplete {
             let status = run.guest.mark("LOADED") ?? "absent"
             rows.append(.check("load completed", status.hasPrefix("status=0"), status))
@@ -46,7 +53,7 @@ struct Checks {
         rows.append(.check("agent's exit", exit.hasPrefix("status=0"), exit))
     }
 
-    private mutating func counters(_ final: [String: Any], _ snapshots: [String: Snapshot]) {
+    private mutating func counters(_ final: [String: Any]) {
         let kernel = final["kernel_counters"] as? [String: Any] ?? [:]
         for name in ["allocstall", "pgscan_direct_throttle", "pswpin", "pswpout", "oom_kill"] {
             rows.append(
@@ -57,7 +64,7 @@ struct Checks {
         }
     }
 
-    private mutating func requests(_ final: [String: Any], _ snapshots: [String: Snapshot]) {
+    private mutating func requests(_ final: [String: Any]) {
         let device = (final["nbd"] as? [[String: Any]])?.first { $0["device"] as? String == "nbd0" }
         func completed(_ name: String) -> Int? { snapshots[name]?.completedRequests() }
         func sent(_ name: String) -> Int? {
@@ -87,9 +94,11 @@ struct Checks {
         }
     }
 
-    private mutating func zones(_ final: [String: Any], _ snapshot: Snapshot?) {
+    private mutating func zones(_ final: [String: Any]) {
         let agent = final["zones"] as? [[String: Any]] ?? []
-        for zone in snapshot?.zones() ?? [] {
+        let known = snapshots["S1"]?.zones() ?? []
+        if known.isEmpty { rows.append(.check("zones", false, "-", note: "no snapshot S1")) }
+        for zone in known {
             let name = "zone \(zone.zone) of node \(zone.node)"
             guard
                 let told = agent.first(where: {
@@ -110,15 +119,61 @@ struct Checks {
                     "\(name): protection",
                     told["protection_pages"] as? [Int] == zone.protection,
                     "\(told["protection_pages"] ?? "-")", note: "kernel \(zone.protection)"))
-            // The shell that copies the file moves free itself; it is compared with that slack.
-            let free = told["free_pages"] as? Int ?? -1
-            let lowest = told["lowest_free_pages"] as? Int ?? .max
-            rows.append(
-                .check(
-                    "\(name): free", abs(free - zone.free) <= 1024 && lowest <= free, "\(free)",
-                    note: "kernel \(zone.free) a moment before, lowest \(lowest)"))
+            rows.append(freePages(name, zone, told))
         }
     }
+
+    /// The agent's last reading against all readings of the probe around it: half a second
+    /// before S1 to half a second after. Pages that lie on a CPU's counter (zone_stat's
+    /// stat_threshold, up to 125 a CPU) are in neither; as many may move between two readings.
+    private func freePages(_ name: String, _ zone: ZoneInfo, _ told: [String: Any]) -> Row {
+        let end = lines.last?["boot_ns"] as? Int ?? 0
+        let around = samples.filter { abs($0.bootNanoseconds - end) < 3_000_000_000 }
+            .compactMap { $0.zoneFreePages["\(zone.node)/\(zone.zone)"] }
+        let known = around + [zone.free]
+        let slack = 125 * run.scenario.cpus
+        let lowest = told["lowest_free_pages"] as? Int
+        let probed = samples.compactMap { $0.zoneFreePages["\(zone.node)/\(zone.zone)"] }.min()
+        return .within(
+            "\(name): free", agent: told["free_pages"] as? Int,
+            low: (known.min() ?? 0) - slack, high: (known.max() ?? 0) + slack,
+            note: "lowest seen: agent \(lowest ?? -1), probe \(probed ?? -1)")
+    }
+
+    /// The server's own count: requests before the agent's start are the kernel's to tell.
+    private mutating func server(_ final: [String: Any]) {
+        guard let counts = ServerCounts.parse(run.serverStats) else {
+            rows.append(
+                .check("server's own count", false, "absent", note: "nbdkit wrote no total"))
+            return
+        }
+        // After S1p the guest may have swapped in a little for its own way out.
+        guard let low = snapshots["S1p"]?.servedRequests(),
+            let before = snapshots["S0p"]?.servedRequests(),
+            let last = samples.last, let done = last.completed, let flying = last.inFlight
+        else {
+            rows.append(.check("server's own count", false, "-", note: "a snapshot is missing"))
+            return
+        }
+        let flushes = (snapshots["S1p"]?.completedRequests() ?? low) - low
+        let high = max(done - flushes + flying, low) + Self.afterLastSample
+        rows.append(
+            .within(
+                "nbd requests, server's count of kernel's", agent: counts.total, low: low,
+                high: high,
+                note: "agent is the server here; the last \(Self.afterLastSample) may come after "
+                    + "the last sample"))
+        let device = (final["nbd"] as? [[String: Any]])?.first { $0["device"] as? String == "nbd0" }
+        let agent = device.map { $0["completed"] as? Int } ?? (final["nbd"] != nil ? 0 : nil)
+        rows.append(
+            .within(
+                "nbd requests completed, server's count", agent: agent,
+                low: counts.total - before - (high - low), high: counts.total - before,
+                note: "server \(counts.total), of these \(before) before the agent"))
+    }
+
+    /// The guest powers off within half a second of S1p; what it pages in for that is little.
+    private static let afterLastSample = 64
 
     private mutating func predicate(_ final: [String: Any]) {
         let throttle = final["throttle"] as? [String: Any] ?? [:]
@@ -150,6 +205,11 @@ struct Checks {
     }
 
     private mutating func outage() {
+        let off = Double(run.scenario.wireOffFor)
+        rows.append(
+            .check(
+                "wire was pulled and put back", run.wireOff != nil && run.wireOn != nil,
+                run.wireOn == nil ? "no" : "\(run.scenario.wireOffFor) s"))
         rows.append(
             .check(
                 "largest gap between events", run.worstEventGapSeconds < 3,
@@ -159,15 +219,29 @@ struct Checks {
             ((line["summary"] as? [String: Any])?["nbd"] as? [[String: Any]])?
                 .first?["oldest_us"] as? Int
         }
-        let worst = oldest.max() ?? 0
+        let worst = Double(oldest.max() ?? 0) / 1e6
         rows.append(
             .check(
-                "oldest request grew with the outage",
-                worst > (run.scenario.wireOffFor - 10) * 1_000_000, "\(worst / 1000) ms",
-                note: "wire gone for \(run.scenario.wireOffFor) s"))
+                "oldest request grew with the outage", worst > off - 10,
+                String(format: "%.1f s", worst), note: "wire gone for \(run.scenario.wireOffFor) s")
+        )
+        let stall = ProbeSample.longestStall(samples)
         rows.append(
             .check(
-                "requests completed again", oldest.last == 0,
-                "oldest at the end \(oldest.last ?? -1) us"))
+                "the kernel's own counters stood still as long",
+                stall.seconds > off - 10 && abs(stall.seconds - worst) < 15,
+                String(format: "%.1f s", stall.seconds),
+                note: "in flight, none completed; the probe's"))
+        let after = (samples.last?.completed ?? stall.completed) - stall.completed
+        rows.append(
+            .check(
+                "requests completed again", after > 0 && oldest.last == 0, "\(after)",
+                note: "after the outage, by the kernel's count; oldest at the end "
+                    + "\(oldest.last ?? -1) us"))
+        rows.append(
+            .check(
+                "the locked probe kept its beat",
+                (samples.last?.worstGapMilliseconds ?? .max) < 3000,
+                "\(samples.last?.worstGapMilliseconds ?? -1) ms", note: "worst lateness of 500 ms"))
     }
 }

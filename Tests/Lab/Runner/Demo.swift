@@ -14,22 +14,17 @@ struct Demo {
         }
         var scenario = try lab.scenario(isDeadlock ? "loads-only" : "wire-pull")
         if !isDeadlock { scenario.wireOffFor = 20 }
-        try lab.prepareCache()
-        let kernel = try KernelPackage.fetch(lab.option("kernel", "6.12"), cache: lab.cache)
-        guard FileManager.default.isExecutableFile(atPath: lab.binary) else {
-            throw LabError.missingTool(lab.binary, install: "make build")
-        }
-        remark("booting \(kernel.release) with \(scenario.memoryMiB) MB; swap lies on NBD")
-        let run = try LabRun(
-            scenario: scenario, kernel: kernel, lab: lab.lab, cache: lab.cache,
-            directory: "\(lab.out)/demo", binary: lab.binary, agentOptions: "--format text")
-        var shown = 0
+        let run = try lab.start(
+            scenario, kernel: lab.option("kernel", "6.12"), directory: "\(lab.out)/demo",
+            agentOptions: "--format text")
+        remark(
+            "booting \(run.kernel.release) with \(scenario.memoryMiB) MB, host "
+                + "\(scenario.host); its swap will lie on NBD")
         run.onRemark = remark
+        let stream = Tail(path: run.guest.events)
         run.onLook = {
-            let text = Data(run.guest.text(run.guest.events).utf8)
-            guard text.count > shown else { return }
-            FileHandle.standardOutput.write(text.dropFirst(shown))
-            shown = text.count
+            let more = stream.next()
+            if !more.isEmpty { FileHandle.standardOutput.write(more) }
         }
         try run.run()
         run.onLook()
@@ -38,21 +33,25 @@ struct Demo {
             lab.binary, ["replay", run.guest.recording, "--format", "words"])
         say(words)
         switch run.outcome {
+        case .completed where isDeadlock:
+            remark("no deadlock this time: the guest came through; it comes by chance, try again")
+            return 0
         case .completed:
             remark("the guest came through; the recording is \(run.guest.recording)")
             return 0
         case .deadlocked:
+            for task in run.stuck { say("  \(task.sentence())") }
             remark(
                 "the guest is deadlocked for good, with wire and server healthy: a defect of "
                     + "today's kernels, not of the watch. Stacks of the stuck tasks: "
                     + "\(run.directory)/stacks.txt")
             return isDeadlock ? 0 : 4
-        case .timedOut, .guestFailed:
-            remark(
-                isDeadlock
-                    ? "no deadlock this time: it comes by chance; try again"
-                    : "the guest did not finish; see \(run.guest.consoleLog)")
-            return isDeadlock && run.outcome == .timedOut ? 0 : 1
+        case .timedOut where isDeadlock:
+            remark("no deadlock this time: it comes by chance; try again")
+            return 0
+        case .panicked, .hung, .timedOut, .guestFailed:
+            remark("\(run.reason); see \(run.guest.consoleLog)")
+            return 1
         }
     }
 

@@ -3,40 +3,13 @@
 import Foundation
 import LabKit
 
-/// The NBD server: outside the guest, on loopback, healthy.
-struct NBDServer {
-    let port: Int
-    let process: Process
-    let statsFile: String
-
-    static func start(directory: String) throws -> NBDServer {
-        let nbdkit = try Tools.require("nbdkit", package: "nbdkit")
-        let port = try Tools.freePort()
-        let stats = "\(directory)/nbdkit-stats.txt"
-        let process = try Children.shared.start(
-            nbdkit,
-            [
-                "-f", "-p", "\(port)", "-i", "127.0.0.1", "--filter=stats", "memory", "2G",
-                "statsfile=\(stats)",
-            ],
-            log: "\(directory)/nbdkit.log")
-        return NBDServer(port: port, process: process, statsFile: stats)
-    }
-
-    /// Ends the server; it then writes its own counts.
-    func stop() -> String {
-        Children.shared.stop(process)
-        return (try? String(contentsOfFile: statsFile, encoding: .utf8)) ?? ""
-    }
-}
-
 /// A guest in the emulator, with a serial line for each thing that must survive the stall.
 final class Guest {
     let directory: String
     let process: Process
     let qmp: QMP
     let console: UnixSocket
-    let usesKVM: Bool
+    let accelerator: Accelerator
 
     var consoleLog: String { "\(directory)/console.log" }
     var events: String { "\(directory)/events.jsonl" }
@@ -45,21 +18,25 @@ final class Guest {
     var marks: String { "\(directory)/marks.txt" }
 
     init(
-        scenario: Scenario, kernel: KernelPackage, archive: String, directory: String
+        scenario: Scenario, kernel: KernelPackage, archive: String, directory: String,
+        accelerator: Accelerator
     ) throws {
         self.directory = directory
+        self.accelerator = accelerator
         let qemu = try Tools.require("qemu-system-x86_64", package: "qemu-system-x86")
-        usesKVM = false
         // Sockets want short paths; the results' directory may lie deep.
-        let sockets = "\(NSTemporaryDirectory())/rwlab.\(getpid())"
+        let sockets = "/tmp/rwlab.\(getpid())"
+        Children.shared.removeAtEnd(sockets)
         try FileManager.default.createDirectory(
             atPath: sockets, withIntermediateDirectories: true)
         for name in ["console.log", "events.jsonl", "recording.rwr", "counters.txt", "marks.txt"] {
             _ = FileManager.default.createFile(atPath: "\(directory)/\(name)", contents: nil)
         }
-        var arguments = [
-            "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "\(scenario.cpus)",
-            "-m", "\(scenario.memoryMiB)", "-display", "none", "-nodefaults", "-no-reboot",
+        var arguments = accelerator.arguments
+        arguments += [
+            "-smp", "\(scenario.cpus)", "-m", "\(scenario.memoryMiB)", "-display", "none",
+            // A guest that dies stays, so that its registers and stacks can be read.
+            "-nodefaults", "-action", "reboot=shutdown,shutdown=pause",
             "-qmp", "unix:\(sockets)/qmp,server=on,wait=off",
             "-chardev",
             "socket,id=console,path=\(sockets)/console,server=on,wait=off,logfile=\(directory)/console.log",
@@ -78,12 +55,13 @@ final class Guest {
             "-device", "virtio-net-pci,id=net0,netdev=lan,romfile=",
             "-kernel", kernel.image, "-initrd", archive,
             "-append",
-            "console=ttyS0 loglevel=4 panic=-1 8250.nr_uarts=8",
+            "console=ttyS0 loglevel=4 panic=-1 nokaslr 8250.nr_uarts=8",
         ]
         process = try Children.shared.start(
             qemu, arguments, log: "\(directory)/qemu.log")
         qmp = try QMP(path: "\(sockets)/qmp")
         console = try UnixSocket(path: "\(sockets)/console")
+        console.drain()
         self.sockets = sockets
     }
 
@@ -99,35 +77,17 @@ final class Guest {
             .map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
+    /// The marks, samples and console lines that came so far, read piece by piece.
+    private(set) lazy var samples = Tail(path: probe)
+    private(set) lazy var says = Tail(path: marks)
+    private(set) lazy var mutters = Tail(path: consoleLog)
+
     /// What the guest said of a marker, or nil as long as it has not come.
     func mark(_ word: String) -> String? {
-        for line in text(marks).split(separator: "\n") where line.hasPrefix("# ") {
+        for line in says.text.split(separator: "\n") where line.hasPrefix("# ") {
             let words = line.split(separator: " ", maxSplits: 3)
             if words.count >= 3, words[2] == word { return words.count > 3 ? String(words[3]) : "" }
         }
         return nil
-    }
-}
-
-/// How long a file stayed without growing, by the host's clock.
-struct GrowthWatch {
-    let path: String
-    private var size = 0
-    private var since = Date()
-    private(set) var worstSeconds = 0.0
-
-    init(path: String) {
-        self.path = path
-    }
-
-    mutating func look() {
-        let now = Date()
-        let size =
-            (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
-        if size > self.size {
-            if self.size > 0 { worstSeconds = max(worstSeconds, now.timeIntervalSince(since)) }
-            self.size = size
-            since = now
-        }
     }
 }

@@ -9,56 +9,67 @@ struct Initramfs {
     let lab: String
     let cache: String
 
-    /// Builds it and returns the archive's path.
+    /// Builds the archive.
     ///
     /// - Parameters:
     ///   - settings: what /lab.conf says, as shell assignments.
     ///   - binary: the agent, or nil for a guest without it.
     func build(settings: [(String, String)], binary: String?, at archive: String) throws {
+        try Self.pack(archive) { root in
+            try Self.copy(
+                try Tools.require("busybox", package: "busybox-static"), to: "\(root)/bin/busybox")
+            try copyDynamic(try Tools.require("nbd-client", package: "nbd-client"), into: root)
+            if let binary { try Self.copy(binary, to: "\(root)/bin/reservewatch") }
+            for load in ["mapload", "dirtyload", "labprobe"] {
+                try Self.copy(try compile(load), to: "\(root)/bin/\(load)")
+            }
+            var names: [String] = []
+            for module in try kernel.modules(["virtio_pci", "virtio_net", "nbd"]) {
+                names.append(try place(module: module, in: "\(root)/modules"))
+            }
+            try Self.copy("\(lab)/guest/init", to: "\(root)/init")
+            let assignments =
+                (settings + [("MODULES", names.joined(separator: " "))])
+                .map { "\($0.0)='\($0.1.replacingOccurrences(of: "'", with: "'\\''"))'\n" }
+            try assignments.joined().write(
+                toFile: "\(root)/lab.conf", atomically: true, encoding: .utf8)
+        }
+    }
+
+    /// Makes an empty tree, has it filled, and packs it as the kernel wants an initramfs.
+    static func pack(_ archive: String, fill: (String) throws -> Void) throws {
         let root = archive + ".root"
         let files = FileManager.default
         try? files.removeItem(atPath: root)
+        defer { try? files.removeItem(atPath: root) }
         for directory in ["bin", "modules", "proc", "sys", "dev", "lib64", "root", "tmp"] {
             try files.createDirectory(
                 atPath: "\(root)/\(directory)", withIntermediateDirectories: true)
         }
-        try copy(
-            try Tools.require("busybox", package: "busybox-static"), to: "\(root)/bin/busybox")
-        try copyDynamic(
-            try Tools.require("nbd-client", package: "nbd-client"), into: root)
-        if let binary { try copy(binary, to: "\(root)/bin/reservewatch") }
-        for load in ["mapload", "dirtyload", "labprobe"] {
-            try copy(try compile(load), to: "\(root)/bin/\(load)")
-        }
-        var names: [String] = []
-        for module in try kernel.modules(["virtio_pci", "virtio_net", "nbd"]) {
-            names.append(try place(module: module, in: "\(root)/modules"))
-        }
-        try copy("\(lab)/guest/init", to: "\(root)/init")
-        let assignments =
-            (settings + [("MODULES", names.joined(separator: " "))])
-            .map { "\($0.0)='\($0.1.replacingOccurrences(of: "'", with: "'\\''"))'\n" }
-        try assignments.joined().write(
-            toFile: "\(root)/lab.conf", atomically: true, encoding: .utf8)
+        try fill(root)
         let shell = try Tools.require("sh", package: "dash")
         _ = try Tools.require("cpio", package: "cpio")
+        _ = try Tools.require("gzip", package: "gzip")
         try Tools.run(
             shell,
-            ["-c", "find . | cpio --quiet -o -H newc | gzip -1 > '\(archive)'"], in: root)
-        try files.removeItem(atPath: root)
+            ["-c", "find . | cpio --quiet -o -H newc | gzip -1 >\"$1\"", "pack", archive], in: root)
     }
 
-    private func copy(_ from: String, to: String) throws {
+    static func copy(_ from: String, to: String) throws {
         let resolved = URL(fileURLWithPath: from).resolvingSymlinksInPath().path
         try? FileManager.default.removeItem(atPath: to)
-        try FileManager.default.copyItem(atPath: resolved, toPath: to)
-        try FileManager.default.setAttributes(
-            [.posixPermissions: 0o755], ofItemAtPath: to)
+        do {
+            try FileManager.default.copyItem(atPath: resolved, toPath: to)
+            try FileManager.default.setAttributes(
+                [.posixPermissions: 0o755], ofItemAtPath: to)
+        } catch {
+            throw LabError.failed("cannot copy \(from) to \(to): \(error.localizedDescription)")
+        }
     }
 
     /// A dynamic program with all that ldd(1) finds it to need.
     private func copyDynamic(_ program: String, into root: String) throws {
-        try copy(program, to: "\(root)/bin/\((program as NSString).lastPathComponent)")
+        try Self.copy(program, to: "\(root)/bin/\((program as NSString).lastPathComponent)")
         let text = try Tools.run(try Tools.require("ldd", package: "libc-bin"), [program])
         for line in text.split(separator: "\n") {
             guard
@@ -70,7 +81,7 @@ struct Initramfs {
             let directory = "\(root)\((String(path) as NSString).deletingLastPathComponent)"
             try FileManager.default.createDirectory(
                 atPath: directory, withIntermediateDirectories: true)
-            try copy(String(path), to: root + path)
+            try Self.copy(String(path), to: root + path)
         }
     }
 
@@ -90,9 +101,10 @@ struct Initramfs {
             name = String(name.dropLast(3))
             let shell = try Tools.require("sh", package: "dash")
             _ = try Tools.require("xz", package: "xz-utils")
-            try Tools.run(shell, ["-c", "xz -dc '\(module)' > '\(directory)/\(name)'"])
+            try Tools.run(
+                shell, ["-c", "xz -dc \"$1\" >\"$2\"", "unpack", module, "\(directory)/\(name)"])
         } else {
-            try copy(module, to: "\(directory)/\(name)")
+            try Self.copy(module, to: "\(directory)/\(name)")
         }
         return name
     }

@@ -12,6 +12,8 @@ struct KernelPackage {
     static let metapackages = ["6.1": "linux-image-amd64", "6.12": "linux-image-6.12-amd64"]
     static let names = ["6.1", "6.12"]
 
+    /// As Debian calls it.
+    var package: String { "linux-image-\(release)" }
     var image: String { "\(root)/boot/vmlinuz-\(release)" }
 
     /// What is in the cache, or else fetched from Debian's archive.

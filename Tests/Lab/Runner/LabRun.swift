@@ -3,15 +3,6 @@
 import Foundation
 import LabKit
 
-/// How a run went, apart from whether the figures agree.
-enum Outcome: String, Codable {
-    case completed
-    /// Requests in flight, none completing, wire and server healthy: the kernel's own doing.
-    case deadlocked
-    case timedOut = "timed_out"
-    case guestFailed = "guest_failed"
-}
-
 /// One guest from boot to result.
 final class LabRun {
     let scenario: Scenario
@@ -21,8 +12,13 @@ final class LabRun {
     let guest: Guest
     private let server: NBDServer
     private var growth: GrowthWatch
+    private var probeGrowth: GrowthWatch
     private(set) var outcome = Outcome.timedOut
+    /// Why it ended otherwise than completed, in one sentence.
+    private(set) var reason = ""
+    private(set) var stuck: [StuckTask] = []
     private(set) var serverStats = ""
+    private var began = Date()
     private(set) var wireOff: Date?
     private(set) var wireOn: Date?
     /// Called about every 20 ms, and with a remark whenever the run enters a new phase.
@@ -32,6 +28,11 @@ final class LabRun {
     /// Seconds without a completion, wire in and server healthy, after which the guest
     /// counts as deadlocked. The longest stall that healed by itself was 13.5 s.
     static let deadlockSeconds = 30.0
+    /// Seconds without a word of the locked probe after which the guest counts as hung. It
+    /// speaks twice a second; its worst lateness in a stall was 1.4 s.
+    static let silentSeconds = 45.0
+    /// A boot takes 4 to 12 s without KVM.
+    static let bootSeconds = 120.0
 
     init(
         scenario: Scenario, kernel: KernelPackage, lab: String, cache: String,
@@ -45,6 +46,8 @@ final class LabRun {
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
         server = try NBDServer.start(directory: directory)
+        Children.shared.removeAtEnd("\(directory)/initramfs.gz")
+        Children.shared.removeAtEnd("\(directory)/initramfs.gz.root")
         let archive = "\(directory)/initramfs.gz"
         try Initramfs(kernel: kernel, lab: lab, cache: cache).build(
             settings: [
@@ -54,18 +57,24 @@ final class LabRun {
             ],
             binary: binary, at: archive)
         guest = try Guest(
-            scenario: scenario, kernel: kernel, archive: archive, directory: directory)
+            scenario: scenario, kernel: kernel, archive: archive, directory: directory,
+            accelerator: try Accelerator.choose(kernel: kernel, cache: cache))
         growth = GrowthWatch(path: guest.events)
+        probeGrowth = GrowthWatch(path: guest.probe)
     }
 
+    private(set) var lastedSeconds = 0.0
+
+    /// Between two lines on the serial line, by the host's clock.
     var worstEventGapSeconds: Double { growth.worstSeconds }
 
     /// Waits for the guest to finish, pulls and restores the wire on the way.
     func run() throws {
-        let began = Date()
+        began = Date()
         var loadSince: Date?
         var lastProbe = Date()
         defer {
+            lastedSeconds = Date().timeIntervalSince(began)
             guest.stop()
             serverStats = server.stop()
             try? FileManager.default.removeItem(atPath: "\(directory)/initramfs.gz")
@@ -80,22 +89,59 @@ final class LabRun {
                 loadSince = Date()
                 onRemark("swap is on NBD; the load starts: \(scenario.load)")
             }
-            if guest.mark("FAILED") != nil && loadSince == nil || !guest.process.isRunning {
-                outcome = guest.mark("DONE") != nil ? .completed : .guestFailed
-                return
-            }
-            if guest.mark("DONE") != nil {
-                outcome = .completed
-                return
-            }
+            if try hasEnded(loadHasBegun: loadSince != nil) { return }
             try moveWire(loadSince: loadSince)
             if isDeadlocked() {
-                outcome = .deadlocked
-                onRemark("no request completes, wire and server are healthy: deadlocked")
-                try collectStacks()
+                end(
+                    .deadlocked,
+                    "no request completed for \(Int(Self.deadlockSeconds)) s while some were in "
+                        + "flight; wire and server are healthy")
+                stuck = try Evidence(guest: guest, cpus: scenario.cpus).stacks()
                 return
             }
         }
+        end(.timedOut, "not finished after \(scenario.limitSeconds) s")
+        stuck = try Evidence(guest: guest, cpus: scenario.cpus).stacks()
+    }
+
+    private func end(_ outcome: Outcome, _ reason: String) {
+        self.outcome = outcome
+        self.reason = reason
+        if !reason.isEmpty { onRemark("\(outcome.rawValue): \(reason)") }
+    }
+
+    /// Looks for every way in which a guest ends, and takes the evidence that it leaves.
+    private func hasEnded(loadHasBegun: Bool) throws -> Bool {
+        if let words = ConsoleEvidence.death(in: guest.mutters.text) {
+            end(.panicked, "the guest's kernel died: \(words)")
+            try Evidence(guest: guest, cpus: scenario.cpus).registers()
+            return true
+        }
+        if guest.mark("DONE") != nil {
+            end(.completed, "")
+            return true
+        }
+        if let words = guest.mark("FAILED"), !loadHasBegun {
+            end(.guestFailed, "the guest's script: \(words)")
+            return true
+        }
+        guard guest.process.isRunning else {
+            end(.guestFailed, "the emulator ended: \(guest.text("\(directory)/qemu.log"))")
+            return true
+        }
+        if guest.says.text.isEmpty, Date().timeIntervalSince(began) > Self.bootSeconds {
+            end(.hung, "the guest did not come up within \(Int(Self.bootSeconds)) s")
+            try Evidence(guest: guest, cpus: scenario.cpus).registers()
+            return true
+        }
+        probeGrowth.look()
+        if probeGrowth.silentSeconds > Self.silentSeconds {
+            end(.hung, "the locked probe has been silent for \(Int(Self.silentSeconds)) s")
+            try Evidence(guest: guest, cpus: scenario.cpus).registers()
+            stuck = try Evidence(guest: guest, cpus: scenario.cpus).stacks()
+            return true
+        }
+        return false
     }
 
     private func moveWire(loadSince: Date?) throws {
@@ -119,17 +165,7 @@ final class LabRun {
             // TCP's own back-off may take up to two minutes to try again after an outage.
             guard let wireOn, Date().timeIntervalSince(wireOn) > 150 else { return false }
         }
-        let samples = ProbeSample.parse(guest.text(guest.probe))
-        return ProbeSample.stalledSeconds(samples) > Self.deadlockSeconds
-    }
-
-    /// The stacks of all blocked tasks, from the console, while everything else is frozen.
-    private func collectStacks() throws {
-        let before = guest.text(guest.consoleLog).utf8.count
-        try guest.qmp.sysrq("w", console: guest.console)
-        sleep(8)
-        let log = guest.text(guest.consoleLog)
-        let stacks = String(decoding: Array(log.utf8.dropFirst(before)), as: UTF8.self)
-        try stacks.write(toFile: "\(directory)/stacks.txt", atomically: true, encoding: .utf8)
+        return ProbeSample.stalledSeconds(ProbeSample.parse(guest.samples.text))
+            > Self.deadlockSeconds
     }
 }

@@ -5,21 +5,27 @@ import LabKit
 
 /// `reservelab`: a guest that really swaps over NBD, and the kernel's word against ours.
 ///
-/// Exit status: 0 all agreed, 1 a check failed, 2 usage, 3 a tool is missing, 4 the guest
-/// deadlocked (the kernel's outcome, not ours), 5 the lab itself failed.
+/// Exit status: 0 all agreed, 1 a check failed or the guest died, 2 usage, 3 a tool is missing,
+/// 4 the guest deadlocked (the kernel's outcome, not ours), 5 the lab itself failed,
+/// 128 + N ended by signal N.
 @main
 struct Main {
     static func main() {
         Children.shared.stopOnSignals()
-        let status: Int32
+        var status: Int32 = 5
+        var complaint: String?
         do {
             status = try Lab(Array(CommandLine.arguments.dropFirst())).run()
         } catch let error as LabError {
-            FileHandle.standardError.write(Data("reservelab: \(error.sentence)\n".utf8))
+            complaint = error.sentence
             status = error.exitStatus
         } catch {
-            FileHandle.standardError.write(Data("reservelab: \(error)\n".utf8))
-            status = 5
+            complaint = error.localizedDescription
+        }
+        // What fails after a signal is its consequence; the signal's handler exits.
+        if Children.shared.isInterrupted { sleep(60) }
+        if let complaint {
+            FileHandle.standardError.write(Data("reservelab: \(complaint)\n".utf8))
         }
         Children.shared.stopAll()
         exit(status)
@@ -86,7 +92,11 @@ struct Lab {
         case "run":
             var scenario = try scenario(option("scenario", ""))
             scenario.host = option("host", scenario.host)
-            return try perform(scenario, kernel: option("kernel", "6.12")).status
+            guard ["prepared", "default"].contains(scenario.host) else {
+                throw LabError.usage("no host \"\(scenario.host)\"; choose prepared or default")
+            }
+            let report = try perform(scenario, kernel: option("kernel", "6.12"))
+            return report.outcome.exitStatus(rowsPass: report.failures.isEmpty)
         case "test":
             return try series(["no-pressure", "series", "wire-pull"], times: 1)
         case "proof":
@@ -119,59 +129,70 @@ struct Lab {
     }
 
     private func series(_ names: [String], times: Int) throws -> Int32 {
-        var passed = 0
-        var failed: [String] = []
-        for turn in 1...times {
+        var tally = Tally()
+        for turn in 1...max(times, 1) {
             for name in names {
                 for kernel in KernelPackage.names {
                     let label = times > 1 ? "\(name)-\(kernel)-\(turn)" : "\(name)-\(kernel)"
-                    let result = try perform(try scenario(name), kernel: kernel, label: label)
-                    if result.status == 0 { passed += 1 } else { failed.append(label) }
+                    let scenario = try scenario(name)
+                    let report = try perform(scenario, kernel: kernel, label: label)
+                    tally.count(label, report.outcome, rowsPass: report.failures.isEmpty, scenario)
                 }
             }
         }
-        if !failed.isEmpty { say("failed: \(failed.joined(separator: ", "))") }
-        say("\(passed) passed, \(failed.count) failed")
-        return failed.isEmpty ? 0 : 1
+        for line in tally.lines { say(line) }
+        return tally.exitStatus
     }
 
-    func perform(
-        _ scenario: Scenario, kernel name: String, label: String? = nil
-    ) throws -> (status: Int32, report: Report) {
-        try prepareCache()
-        let kernel = try KernelPackage.fetch(name, cache: cache)
-        let hasAgent = options["--no-agent"] == nil
-        guard !hasAgent || FileManager.default.isExecutableFile(atPath: binary) else {
+    func agent() throws -> String? {
+        if options["--no-agent"] != nil { return nil }
+        guard FileManager.default.isExecutableFile(atPath: binary) else {
             throw LabError.missingTool(binary, install: "make build")
         }
-        let directory = "\(out)/\(label ?? "\(scenario.name)-\(name)")"
+        return binary
+    }
+
+    /// A guest made ready: server started, emulator started.
+    func start(
+        _ scenario: Scenario, kernel name: String, directory: String, agentOptions: String
+    ) throws -> LabRun {
+        try prepareCache()
+        let agent = try agent()
+        let kernel = try KernelPackage.fetch(name, cache: cache)
         say("lab: \(scenario.name) on \(kernel.release), results in \(directory)")
-        let run = try LabRun(
-            scenario: scenario, kernel: kernel, lab: lab, cache: cache, directory: directory,
-            binary: hasAgent ? binary : nil, agentOptions: option("agent-options", ""))
+        return try LabRun(
+            scenario: scenario, kernel: kernel, lab: lab, cache: cache,
+            directory: directory, binary: agent, agentOptions: agentOptions)
+    }
+
+    func perform(_ scenario: Scenario, kernel name: String, label: String? = nil) throws -> Report {
+        let directory = "\(out)/\(label ?? "\(scenario.name)-\(name)")"
+        let run = try start(
+            scenario, kernel: name, directory: directory,
+            agentOptions: option("agent-options", ""))
         run.onRemark = { say("lab: \($0)") }
         try run.run()
-        var checks = Checks(run: run)
-        if hasAgent && run.outcome == .completed {
-            checks.all()
-        }
-        var rows = checks.rows
-        if hasAgent {
+        var rows: [Row] = []
+        if let binary = run.binary {
+            if run.outcome == .completed {
+                var checks = Checks(run: run)
+                checks.all()
+                rows += checks.rows
+            }
             rows += try Validation(lab: lab, out: directory, binary: binary).rows(
                 isComplete: run.outcome == .completed)
         }
         let report = Report(
-            scenario: scenario.name, kernel: name, kernelRelease: kernel.release,
-            host: scenario.host, settings: run.guest.mark("SETTINGS") ?? "",
-            agent: run.guest.mark("AGENT") ?? "", outcome: run.outcome,
+            scenario: scenario.name, kernel: name, kernelRelease: run.kernel.release,
+            host: scenario.host, accelerator: run.guest.accelerator.rawValue,
+            settings: Report.settings(run.guest.mark("SETTINGS") ?? ""),
+            versions: Versions.all(kernel: run.kernel, binary: run.binary),
+            agent: run.guest.mark("AGENT") ?? "", outcome: run.outcome, reason: run.reason,
+            stuck: run.stuck.map { $0.sentence() }, lastedSeconds: run.lastedSeconds,
             worstEventGapSeconds: run.worstEventGapSeconds, serverStats: run.serverStats,
             rows: rows)
         try report.write(to: "\(directory)/result.json")
         report.printTable()
-        switch run.outcome {
-        case .deadlocked: return (4, report)
-        case .timedOut, .guestFailed: return (1, report)
-        case .completed: return (report.failures.isEmpty ? 0 : 1, report)
-        }
+        return report
     }
 }

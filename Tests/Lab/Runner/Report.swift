@@ -9,14 +9,33 @@ struct Report: Codable {
     var kernel: String
     var kernelRelease: String
     var host: String
-    var settings: String
+    var accelerator: String
+    /// What holds in the guest: /proc/sys and sysfs, as the guest read them back.
+    var settings: [String: String]
+    var versions: [String: String]
+    /// VmRSS, VmLck, threads of the agent at the end.
     var agent: String
     var outcome: Outcome
+    /// Why not completed; empty where it was.
+    var reason: String
+    /// The tasks that were blocked when the guest was given up, and where.
+    var stuck: [String]
+    var lastedSeconds: Double
     var worstEventGapSeconds: Double
     var serverStats: String
     var rows: [Row]
 
     var failures: [Row] { rows.filter { !$0.passes } }
+
+    /// "a=1 b=2" of the guest's SETTINGS mark.
+    static func settings(_ words: String) -> [String: String] {
+        var settings: [String: String] = [:]
+        for word in words.split(separator: " ") {
+            let pair = word.split(separator: "=", maxSplits: 1).map(String.init)
+            if pair.count == 2 { settings[pair[0]] = pair[1] }
+        }
+        return settings
+    }
 
     func write(to path: String) throws {
         let encoder = JSONEncoder()
@@ -26,7 +45,11 @@ struct Report: Codable {
 
     func printTable() {
         say("")
-        say("\(scenario) on \(kernelRelease), host \(host): \(outcome.rawValue)")
+        say(
+            "\(scenario) on \(kernelRelease), host \(host): \(outcome.rawValue), "
+                + "\(Int(lastedSeconds)) s under \(accelerator)")
+        if !reason.isEmpty { say("! \(reason)") }
+        for task in stuck { say("  stuck  \(task)") }
         for row in rows {
             let mark = row.passes ? "  " : "! "
             let name = row.name.padding(toLength: 38, withPad: " ", startingAt: 0)

@@ -33,14 +33,23 @@ enum Tools {
         let errors = Pipe()
         process.standardOutput = output
         process.standardError = errors
-        try process.run()
+        do {
+            try process.run()
+        } catch {
+            throw LabError.failed("cannot start \(path): \(error.localizedDescription)")
+        }
+        // Both pipes at once: a program that fills the one must not wait for the other.
+        let complaint = Received()
+        let reader = Thread {
+            complaint.put(errors.fileHandleForReading.readDataToEndOfFile())
+        }
+        reader.start()
         let text = output.fileHandleForReading.readDataToEndOfFile()
-        let complaint = errors.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         guard process.terminationStatus == 0 else {
             throw LabError.failed(
                 "\(path) \(arguments.joined(separator: " ")): "
-                    + String(decoding: complaint, as: UTF8.self))
+                    + String(decoding: complaint.wait(), as: UTF8.self))
         }
         return String(decoding: text, as: UTF8.self)
     }
@@ -63,53 +72,20 @@ enum Tools {
     }
 }
 
-/// Children that must not outlive us, whatever ends us.
-final class Children: @unchecked Sendable {
-    static let shared = Children()
-    private let lock = NSLock()
-    private var processes: [Process] = []
+/// Bytes handed from one thread to another, once.
+private final class Received: @unchecked Sendable {
+    private let ready = DispatchSemaphore(value: 0)
+    private var data = Data()
 
-    func start(_ path: String, _ arguments: [String], log: String) throws -> Process {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
-        _ = FileManager.default.createFile(atPath: log, contents: nil)
-        let file = FileHandle(forWritingAtPath: log)
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = file
-        process.standardError = file
-        try process.run()
-        lock.withLock { processes.append(process) }
-        return process
+    func put(_ data: Data) {
+        self.data = data
+        ready.signal()
     }
 
-    /// Ends one child: asked first, then made to.
-    func stop(_ process: Process) {
-        guard process.isRunning else { return }
-        process.terminate()
-        for _ in 0..<30 where process.isRunning { usleep(100_000) }
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        process.waitUntilExit()
+    func wait() -> Data {
+        ready.wait()
+        return data
     }
-
-    func stopAll() {
-        for process in lock.withLock({ processes }) { stop(process) }
-    }
-
-    /// SIGINT and SIGTERM end the children first.
-    func stopOnSignals() {
-        for number in [SIGINT, SIGTERM] {
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler {
-                self.stopAll()
-                exit(128 + number)
-            }
-            source.resume()
-            sources.append(source)
-        }
-    }
-    private var sources: [any DispatchSourceSignal] = []
 }
 
 /// Prints one line at once: the lab is watched while it runs, through pipes as well.

@@ -37,6 +37,19 @@ final class UnixSocket {
         close(descriptor)
     }
 
+    /// Reads and forgets from now on, in a thread of its own.
+    ///
+    /// The emulator writes a serial line byte by byte, and each byte costs a whole skb of the
+    /// socket's buffer: unread, it is full after 278 bytes, and then the guest's UART blocks.
+    func drain() {
+        let descriptor = dup(descriptor)
+        Thread.detachNewThread {
+            var room = [UInt8](repeating: 0, count: 4096)
+            while read(descriptor, &room, room.count) > 0 {}
+            close(descriptor)
+        }
+    }
+
     func send(_ text: String) {
         let bytes = Array(text.utf8)
         _ = write(descriptor, bytes, bytes.count)
@@ -65,17 +78,28 @@ final class QMP {
         try execute("qmp_capabilities", "{}")
     }
 
-    /// Runs a command; events that come in between are passed over.
-    func execute(_ command: String, _ arguments: String) throws {
+    /// Runs a command; events that come in between are passed over. Returns the answer's line.
+    @discardableResult
+    func execute(_ command: String, _ arguments: String) throws -> String {
         socket.send("{\"execute\":\"\(command)\",\"arguments\":\(arguments)}\n")
         for _ in 0..<20 {
             let answer = socket.readLine()
-            if answer.contains("\"return\"") { return }
+            if answer.contains("\"return\"") { return answer }
             if answer.contains("\"error\"") {
                 throw LabError.failed("the emulator refused \(command): \(answer)")
             }
         }
         throw LabError.failed("the emulator did not answer \(command)")
+    }
+
+    /// A command of the emulator's monitor for people, and what it prints.
+    func monitor(_ words: String, cpu: Int = 0) -> String {
+        let arguments = "{\"command-line\":\"\(words)\",\"cpu-index\":\(cpu)}"
+        guard let answer = try? execute("human-monitor-command", arguments),
+            let object = try? JSONSerialization.jsonObject(with: Data(answer.utf8)),
+            let text = (object as? [String: Any])?["return"] as? String
+        else { return "(the emulator did not answer: \(words))\n" }
+        return text.replacingOccurrences(of: "\r", with: "")
     }
 
     /// Puts the guest's network cable in or pulls it.
@@ -86,7 +110,7 @@ final class QMP {
     /// Magic SysRq on the serial console: works when every shell of the guest is frozen.
     func sysrq(_ key: Character, console: UnixSocket) throws {
         try execute("chardev-send-break", "{\"id\":\"console\"}")
-        usleep(200_000)
+        usleep(300_000)
         console.send(String(key))
     }
 }

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+
+/// One sample of the lab's probe, taken while the guest may be stalled.
+public struct ProbeSample: Equatable, Sendable {
+    /// CLOCK_BOOTTIME of the guest.
+    public var bootNanoseconds: Int
+    /// Worst lateness of the probe itself until now: what a locked process suffers.
+    public var worstGapMilliseconds = 0
+    public var completed: Int?
+    public var inFlight: Int?
+    public var freePages: Int?
+    /// Free pages by "node/zone".
+    public var zoneFreePages: [String: Int] = [:]
+
+    public init(bootNanoseconds: Int) {
+        self.bootNanoseconds = bootNanoseconds
+    }
+
+    /// All complete samples; the last may be on its way still and is left out then.
+    public static func parse(_ text: String) -> [ProbeSample] {
+        var samples: [ProbeSample] = []
+        var current: ProbeSample?
+        for line in text.split(separator: "\n") {
+            if line.hasPrefix("@ ") {
+                let words = line.split(separator: " ")
+                current = words.count >= 2 ? Int(words[1]).map(ProbeSample.init) : nil
+                if words.count >= 3 { current?.worstGapMilliseconds = Int(words[2]) ?? 0 }
+            } else if line == "@." {
+                if let current { samples.append(current) }
+                current = nil
+            } else {
+                current?.take(line)
+            }
+        }
+        return samples
+    }
+
+    private mutating func take(_ line: Substring) {
+        if line.hasPrefix("stat: ") {
+            completed = BlockStat.completed(String(line.dropFirst(6)))
+        } else if line.hasPrefix("inflight: ") {
+            inFlight = BlockStat.inFlight(String(line.dropFirst(10)))
+        } else if line.hasPrefix("vmstat: nr_free_pages ") {
+            freePages = Int(line.dropFirst(22))
+        } else if line.hasPrefix("zone: ") {
+            let words = line.split(separator: " ")
+            if words.count == 4, let free = Int(words[3]) {
+                zoneFreePages["\(words[1])/\(words[2])"] = free
+            }
+        }
+    }
+
+    /// How long, to the last sample, requests have been in flight without one completing: seconds.
+    public static func stalledSeconds(_ samples: [ProbeSample]) -> Double {
+        guard let last = samples.last, (last.inFlight ?? 0) > 0 else { return 0 }
+        var since = last.bootNanoseconds
+        for sample in samples.reversed() {
+            guard sample.completed == last.completed, (sample.inFlight ?? 0) > 0 else { break }
+            since = sample.bootNanoseconds
+        }
+        return Double(last.bootNanoseconds - since) / 1e9
+    }
+
+    /// A time in which no request completed although some were in flight.
+    public struct Stall: Equatable, Sendable {
+        public var seconds = 0.0
+        /// Requests completed, as the disk counts them, when it began.
+        public var completed = 0
+    }
+
+    /// The longest stall of all samples; of zero seconds where there was none.
+    public static func longestStall(_ samples: [ProbeSample]) -> Stall {
+        var longest = Stall()
+        var since: ProbeSample?
+        for sample in samples {
+            guard (sample.inFlight ?? 0) > 0, let completed = sample.completed else {
+                since = nil
+                continue
+            }
+            guard let begin = since, begin.completed == completed else {
+                since = sample
+                continue
+            }
+            let seconds = Double(sample.bootNanoseconds - begin.bootNanoseconds) / 1e9
+            if seconds > longest.seconds { longest = Stall(seconds: seconds, completed: completed) }
+        }
+        return longest
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The sum over several runs: what passed, what failed, what the kernel did to itself.
+public struct Tally: Equatable, Sendable {
+    private var passed = 0
+    private var failed: [String] = []
+    private var deadlocked: [String] = []
+
+    public init() {}
+
+    /// A deadlock counts as failed unless the scenario says that it may happen: it is the
+    /// kernel's outcome, but then nothing was shown about us. Never retried, always named.
+    public mutating func count(
+        _ label: String, _ outcome: Outcome, rowsPass: Bool, _ scenario: Scenario
+    ) {
+        if outcome == .deadlocked {
+            deadlocked.append(label)
+            if scenario.mustComplete { failed.append(label) } else { passed += 1 }
+        } else if outcome == .completed && rowsPass {
+            passed += 1
+        } else {
+            failed.append("\(label) (\(outcome.rawValue))")
+        }
+    }
+
+    /// The last line is the sum, and the only one of its form.
+    public var lines: [String] {
+        var lines: [String] = []
+        if !deadlocked.isEmpty {
+            lines.append("deadlocked, the kernel's outcome: \(deadlocked.joined(separator: ", "))")
+        }
+        if !failed.isEmpty { lines.append("failed: \(failed.joined(separator: ", "))") }
+        return lines + ["\(passed) passed, \(failed.count) failed"]
+    }
+
+    /// 0 all passed, 4 only deadlocks stand against it, 1 anything else.
+    public var exitStatus: Int32 {
+        if failed.isEmpty { return 0 }
+        return failed.allSatisfy(deadlocked.contains) ? 4 : 1
+    }
+}

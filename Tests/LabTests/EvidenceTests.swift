@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import LabKit
+import Testing
+
+@Suite struct ConsoleTests {
+    @Test func aDyingKernelIsHeardOnItsConsole() {
+        let console = """
+            lab: LOAD mapload 16 64 1
+            [   18.617997] traps: PANIC: double fault, error_code: 0x0
+            [   18.620195] Oops: double fault: 0000 [#1] PREEMPT SM
+            """
+        #expect(ConsoleEvidence.death(in: console) == "traps: PANIC: double fault, error_code: 0x0")
+    }
+
+    @Test func ordinaryTroubleIsNoDeath() {
+        let console = """
+            [  114.396702] block nbd0: Other side returned error (108)
+            [   12.0] mapload: page allocation failure: order:0, mode:0x40dc0
+            lab: DONE
+            """
+        #expect(ConsoleEvidence.death(in: console) == nil)
+    }
+}
+
+@Suite struct StuckTaskTests {
+    /// In the form of kernel/sched/core.c:sched_show_task().
+    private let dump = """
+        [   81.1] sysrq: Show Blocked State
+        [   81.2] task:kworker/0:1     state:D stack:0     pid:10    tgid:10    ppid:2
+        [   81.2] Workqueue: events refill_work [virtio_net]
+        [   81.2] Call Trace:
+        [   81.2]  <TASK>
+        [   81.2]  __schedule+0x505/0xbf0
+        [   81.2]  schedule+0x27/0xf0
+        [   81.2]  mempool_alloc+0x15f/0x1a0
+        [   81.2]  ? __pfx_autoremove_wake_function+0x10/0x10
+        [   81.2]  bio_alloc_bioset+0x1d5/0x280
+        [   81.2]  </TASK>
+        [   81.3] task:kswapd0         state:D stack:0     pid:33    tgid:33    ppid:2
+        [   81.3]  nbd_queue_rq+0x9f/0x4c0 [nbd]
+        """
+
+    @Test func eachTaskTellsWhereItWaits() {
+        let tasks = StuckTask.parse(dump)
+        #expect(tasks.map(\.name) == ["kworker/0:1", "kswapd0"])
+        #expect(tasks.first?.sentence() == "kworker/0:1: mempool_alloc < bio_alloc_bioset")
+        #expect(tasks.last?.functions == ["nbd_queue_rq"])
+    }
+}
+
+@Suite struct ServerCountsTests {
+    @Test func theServersOwnCountIsRead() {
+        let text = """
+            total: 663 ops, 136.727535 s, 83.13 MiB, 622.58 KiB/s
+            read: 5 ops, 0.000015 s, 20.00 KiB, 1.27 GiB/s op, 149 bytes/s total
+              Request size and alignment breakdown:
+                12 bits: 100.0% (5 reqs, 20.00 KiB total)
+            write: 657 ops, 0.163659 s, 83.11 MiB, 507.82 MiB/s op, 622.43 KiB/s total
+            flush: 1 ops, 0.000001 s, 0 bytes, 0 bytes/s op, 0 bytes/s total
+            """
+        #expect(ServerCounts.parse(text)?.total == 663)
+        #expect(ServerCounts.parse(text)?.operations["write"] == 657)
+        #expect(ServerCounts.parse("") == nil)
+    }
+
+    /// As the disk's stat file stood when nbdkit had counted 4 reads, 1 write and 1 flush.
+    @Test func aFlushIsCountedTwiceByTheDiskAndOnceByTheServer() {
+        let stat = "4 0 32 12 2 0 8 8 0 20 22 0 0 0 0 1 1"
+        #expect(BlockStat.completed(stat) == 7)
+        #expect(BlockStat.served(stat) == 6)
+    }
+}
+
+@Suite struct LongestStallTests {
+    private func sample(_ second: Int, done: Int, flying: Int) -> ProbeSample {
+        var sample = ProbeSample(bootNanoseconds: second * 1_000_000_000)
+        sample.completed = done
+        sample.inFlight = flying
+        return sample
+    }
+
+    @Test func aStallThatHealedIsFoundWithWhatHadCompleted() {
+        let samples =
+            (0..<5).map { sample($0, done: $0, flying: 1) }
+            + (5..<65).map { sample($0, done: 4, flying: 3) }
+            + (65..<70).map { sample($0, done: $0, flying: 1) }
+        let stall = ProbeSample.longestStall(samples)
+        #expect(stall.seconds == 60 && stall.completed == 4)
+    }
+
+    @Test func anIdleDiskDoesNotStall() {
+        let samples = (0..<60).map { sample($0, done: 4, flying: 0) }
+        #expect(ProbeSample.longestStall(samples).seconds == 0)
+    }
+
+    @Test func aSampleThatWasCutIsLeftOut() {
+        let text = "@ 1 0\nzone: 0 DMA32 77\nstat: 1\n@.\n@ 2 3\nzone: 0 DMA32 7"
+        let samples = ProbeSample.parse(text)
+        #expect(samples.count == 1)
+        #expect(samples.first?.zoneFreePages == ["0/DMA32": 77])
+    }
+}
+
+@Suite struct OutcomeTests {
+    private func tally(_ outcome: Outcome, rowsPass: Bool = true, mustComplete: Bool = true)
+        -> Tally
+    {
+        var scenario = Scenario(name: "s")
+        scenario.mustComplete = mustComplete
+        var tally = Tally()
+        tally.count("s-6.1", outcome, rowsPass: rowsPass, scenario)
+        return tally
+    }
+
+    @Test func onlyARunThatCompletedAndAgreedIsZero() {
+        #expect(Outcome.completed.exitStatus(rowsPass: true) == 0)
+        #expect(Outcome.completed.exitStatus(rowsPass: false) == 1)
+        #expect(Outcome.deadlocked.exitStatus(rowsPass: true) == 4)
+        for outcome in [Outcome.panicked, .hung, .timedOut, .guestFailed] {
+            #expect(outcome.exitStatus(rowsPass: true) == 1)
+        }
+    }
+
+    @Test func aDeadlockOfAPreparedGuestIsNamedAndNotPassed() {
+        let tally = tally(.deadlocked)
+        #expect(tally.exitStatus == 4)
+        #expect(tally.lines.first == "deadlocked, the kernel's outcome: s-6.1")
+        #expect(tally.lines.last == "0 passed, 1 failed")
+    }
+
+    @Test func aDeadlockThatMayHappenDoesNotFail() {
+        let tally = tally(.deadlocked, mustComplete: false)
+        #expect(tally.exitStatus == 0)
+        #expect(tally.lines.last == "1 passed, 0 failed")
+    }
+
+    @Test func aDeadKernelIsNeverADeadlock() {
+        #expect(tally(.panicked, mustComplete: false).exitStatus == 1)
+    }
+}
+
+@Suite struct BracketTests {
+    @Test func lossExplainsNoMoreThanWasLost() {
+        #expect(Row.within("x", agent: 7, low: 10, high: 10, lost: 3).verdict == .explainedByLoss)
+        #expect(Row.within("x", agent: 6, low: 10, high: 10, lost: 3).verdict == .differs)
+        #expect(Row.within("x", agent: 11, low: 10, high: 10, lost: 3).verdict == .differs)
+    }
+
+    @Test func aKernelCounterThatWentBackFails() {
+        #expect(Row.within("x", agent: 5, low: 6, high: 5).verdict == .failed)
+    }
+
+    @Test func whatMustBeToldAndIsNotDoesNotPass() {
+        #expect(!Row.within("x", agent: nil, low: 0, high: 0).passes)
+    }
+}
