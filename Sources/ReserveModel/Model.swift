@@ -8,9 +8,11 @@ public struct Model: Sendable {
     public let policy: Policy
     public private(set) var picture = Picture()
 
+    private var hasStarted = false
     private var nextSummary: UInt64 = 0
     private var lastSummary: UInt64 = 0
     private var toldLost: UInt64 = 0
+    private var nextMissed: UInt64 = 1
     /// What each taker took since the last summary.
     private var intervalTakers = BoundedList<Taker>(capacity: 128)
     private var zoneLevels = BoundedList<Level>(capacity: 48)
@@ -43,14 +45,11 @@ public struct Model: Sendable {
             picture.nowBootNanoseconds = event.bootNanoseconds
         }
         let now = event.bootNanoseconds
+        startIfDue(event, &notices)
         switch event.body {
         case .host(let host): begin(host, at: now)
         case .hook(let hook): picture.hooks.append(hook)
-        case .counters(let totals):
-            if picture.counters == nil {
-                notices.append(Notice(bootNanoseconds: now, severity: .info, body: .start))
-            }
-            picture.counters = totals
+        case .counters(let totals): take(totals)
         case .tick: tick(now, &notices)
         case .stopped: summarise(now, isFinal: true, &notices)
         case .zone(let zone): take(zone, at: now, &notices)
@@ -93,6 +92,29 @@ public struct Model: Sendable {
         nextSummary = now + policy.summaryInterval
     }
 
+    /// The first line of all: as soon as the host and its hooks have been told.
+    private mutating func startIfDue(_ event: Event, _ notices: inout NoticeQueue) {
+        guard !hasStarted, picture.host != nil else { return }
+        if case .hook = event.body { return }
+        hasStarted = true
+        notices.append(
+            Notice(bootNanoseconds: event.bootNanoseconds, severity: .info, body: .start))
+    }
+
+    /// The totals are exact where lists may miss an end whose record was lost: an empty
+    /// total empties the list.
+    private mutating func take(_ totals: CounterTotals) {
+        picture.counters = totals
+        if totals.directReclaim?.inside == 0 {
+            picture.reclaimers.removeAll()
+            nextReclaimNotice.removeAll()
+        }
+        if totals.reserve?.outstanding == 0 { picture.blocks.removeAll() }
+        if let throttle = totals.throttle, throttle.ended == totals.kernel.pgscanDirectThrottle {
+            picture.throttled.removeAll()
+        }
+    }
+
     // MARK: time
 
     private mutating func tick(_ now: UInt64, _ notices: inout NoticeQueue) {
@@ -116,11 +138,12 @@ public struct Model: Sendable {
                     body: .reserve(taker)))
         }
         intervalTakers.removeAll()
-        let lost =
-            picture.lostRecords &+ picture.untracked &+ notices.overflowed
-            &+ (picture.missedEvents ?? 0)
-        if lost != toldLost {
+        let lost = picture.lostRecords &+ picture.untracked &+ notices.overflowed
+        let missed = picture.missedEvents ?? 0
+        if lost != toldLost || missed >= nextMissed {
             toldLost = lost
+            // Nested interrupts hide a few events all the time under load: told at doublings.
+            while nextMissed <= missed { nextMissed &*= 2 }
             notices.append(Notice(bootNanoseconds: now, severity: .warning, body: .loss))
         }
         notices.append(

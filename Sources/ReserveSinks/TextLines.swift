@@ -10,11 +10,22 @@ public struct TextLines: ~Copyable {
 
     public init() {}
 
+    /// A storm has hundreds of short stays and of failed attempts a second: JSON has them
+    /// all, the status line their number, and a person only those that matter.
+    private static func isForPeople(_ notice: Notice) -> Bool {
+        switch notice.body {
+        case .reserve(let taker): return taker.pages >= 256
+        case .directReclaim(.left, _): return notice.severity == .warning
+        default: return true
+        }
+    }
+
     /// Hands the line for one notice to `body`. Does not allocate.
     public mutating func write(
         _ notice: Notice, picture: borrowing Picture, _ body: (UnsafeRawBufferPointer) -> Void
     ) {
         writer.clear()
+        guard Self.isForPeople(notice) else { return }
         if let host = picture.host {
             writer.time(
                 realNanoseconds: Int64(clamping: notice.bootNanoseconds)

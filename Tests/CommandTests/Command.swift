@@ -45,7 +45,8 @@ struct Command {
 
 /// The recordings that the lab made on real kernels.
 enum Fixture {
-    static let directory = URL(fileURLWithPath: #filePath)
+    static let directory =
+        URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().path + "/Fixtures"
     static let names = ["wire-pull-6.1", "wire-pull-6.12"]
 

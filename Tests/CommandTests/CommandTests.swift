@@ -36,7 +36,7 @@ import Testing
         expectSentence(
             try Command(["events", "--output", "/nowhere/out"]), status: 73, "/nowhere/out")
         expectSentence(
-            try Command(["events", "--record", "/proc/version"]), status: 73, "/proc/version")
+            try Command(["events", "--record", "/proc/self"]), status: 73, "/proc/self")
     }
 
     @Test(arguments: [

@@ -130,6 +130,34 @@ private func crossings(_ notices: [Notice]) -> [Notice.Crossing] {
     }
 }
 
+@Suite struct ReconciliationTests {
+    @Test func theFirstLineIsTheStartOnceTheHooksAreTold() {
+        var driver = Driver()
+        #expect(driver.send(.host(HostFacts()), at: 1).isEmpty)
+        #expect(driver.send(.hook(HookFact()), at: 1).isEmpty)
+        let first = driver.send(.swapTableRead, at: 1)
+        #expect(first.count == 1)
+        if case .start = first.first?.body {} else { Issue.record("no start") }
+        #expect(driver.send(.swapTableRead, at: 2).isEmpty)
+    }
+
+    @Test func anEmptyTotalEmptiesTheListWhoseEndsWereLost() {
+        var driver = Driver()
+        let stay = ReclaimStay(
+            task: task(7), beganBootNanoseconds: 1, durationNanoseconds: 1, reclaimedPages: 0,
+            gfpFlags: 0, order: 0)
+        _ = driver.send(.reclaimInside(stay), at: 1)
+        var totals = CounterTotals()
+        totals.directReclaim = CounterTotals.DirectReclaim()
+        totals.directReclaim?.inside = 1
+        _ = driver.send(.counters(totals), at: 2)
+        #expect(driver.model.picture.reclaimers.count == 1)
+        totals.directReclaim?.inside = 0
+        _ = driver.send(.counters(totals), at: 3)
+        #expect(driver.model.picture.reclaimers.isEmpty)
+    }
+}
+
 @Suite struct ThrottleTests {
     private func stay(evaluations: UInt32) -> ThrottleStay {
         ThrottleStay(
