@@ -58,6 +58,8 @@ let package = Package(
         .testTarget(
             name: "ReserveKernelTests", dependencies: ["CBPF", "ReserveKernel"],
             swiftSettings: swift),
+        // Runs the built program as a user would; `swift test` builds it first.
+        .testTarget(name: "CommandTests", swiftSettings: swift),
         .testTarget(name: "LabTests", dependencies: ["LabKit"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]
