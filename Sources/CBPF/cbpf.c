@@ -250,23 +250,32 @@ int rw_bpf_find_nodes(struct rw_bpf *bpf)
 	return count < 0 ? fail("run the iterator", "find_nodes", (int)count) : 0;
 }
 
-int rw_bpf_start_sampler(struct rw_bpf *bpf)
+// Runs one of the object's system call programs; its own return value says which step failed.
+static int run_program(struct rw_bpf *bpf, const char *name)
 {
-	struct bpf_program *program =
-		bpf_object__find_program_by_name(bpf->object, "start_sampler");
+	struct bpf_program *program = bpf_object__find_program_by_name(bpf->object, name);
 	struct bpf_test_run_opts options = {.sz = sizeof(options)};
 	int error;
 
 	start_message();
 	error = bpf_prog_test_run_opts(bpf_program__fd(program), &options);
 	if (error)
-		return fail("run the BPF program", "start_sampler", error);
+		return fail("run the BPF program", name, error);
 	if (options.retval) {
-		snprintf(message, sizeof(message), "arm the sampling timer: step %u was refused",
-			 options.retval);
+		snprintf(message, sizeof(message), "%s: step %u was refused", name, options.retval);
 		return -EINVAL;
 	}
 	return 0;
+}
+
+int rw_bpf_start_sampler(struct rw_bpf *bpf)
+{
+	return run_program(bpf, "start_sampler");
+}
+
+int rw_bpf_final_report(struct rw_bpf *bpf)
+{
+	return run_program(bpf, "final_report");
 }
 
 int64_t rw_bpf_missed(struct rw_bpf *bpf, const char *name)

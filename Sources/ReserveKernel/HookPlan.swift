@@ -42,6 +42,9 @@ public struct HookPlan: Equatable, Sendable {
         public var reason: String
     }
 
+    /// Programs that are not attached to anything: we run them.
+    static let runByUs: Set<String> = ["find_nodes", "start_sampler", "final_report"]
+
     private let facts: KernelFacts
     private var refused: [String: String] = [:]
 

@@ -116,7 +116,7 @@ public struct LiveKernel: ~Copyable {
         shared.pointee.settings.end_swap_bio_read = facts.symbols["end_swap_bio_read"] ?? 0
         shared.pointee.settings.nbd_phases = programs.contains("nbd_sent") ? 1 : 0
         shared.pointee.settings.walk_waiters = programs.contains("throttle_exit") ? 0 : 1
-        for program in programs where program != "find_nodes" && program != "start_sampler" {
+        for program in programs where !HookPlan.runByUs.contains(program) {
             let result = rw_bpf_attach(bpf, program)
             if result != 0 {
                 return .refused(
@@ -170,6 +170,13 @@ public struct LiveKernel: ~Copyable {
                     missed[watched[index].stem] &+= UInt64(skipped)
                 }
             }
+        }
+    }
+
+    /// Stops the sampling and puts the figures of this moment into the ring: for the end.
+    public func reportFinally() {
+        if choices.contains(where: { $0.programs.contains("final_report") }) {
+            _ = rw_bpf_final_report(bpf)
         }
     }
 

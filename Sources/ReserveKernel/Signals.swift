@@ -13,7 +13,7 @@ extension HookPlan {
             candidates: [
                 Candidate(
                     path: "bpf_timer over pg_data_t",
-                    programs: ["find_nodes", "start_sampler"], needs: [],
+                    programs: ["find_nodes", "start_sampler", "final_report"], needs: [],
                     known: UInt64(RW_KNOWN_ZONES.rawValue)),
                 Candidate(
                     path: "/proc/zoneinfo", programs: [], needs: [],

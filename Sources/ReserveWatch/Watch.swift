@@ -112,6 +112,9 @@ struct Watch: ~Copyable {
             }
             if stream.failure != 0 { stopping = true }
         }
+        // What moves on its own is reported once more, so that the last totals are all of
+        // one moment; then what that put into the ring.
+        kernel.reportFinally()
         drain()
         tell(.init(RW_AGENT_STOPPED.rawValue))
         stream.finish(withinMilliseconds: 2000)

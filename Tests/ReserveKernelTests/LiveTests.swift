@@ -114,6 +114,18 @@ struct LiveTests {
         #expect(drained >= emitted && drained <= emitted + 8, "\(drained) of \(emitted)")
     }
 
+    @Test func theLastReportIsOfThisMomentAndTheLast() throws {
+        let kernel = try attach()
+        usleep(150_000)
+        kernel.drain { _ in }
+        kernel.reportFinally()
+        let last = stems(kernel)[UInt16(RW_STEM_WATERMARK.rawValue)] ?? 0
+        #expect(last >= 2, "a zone and a node at least")
+        usleep(300_000)
+        let after = stems(kernel)[UInt16(RW_STEM_WATERMARK.rawValue)] ?? 0
+        #expect(after == 0)
+    }
+
     @Test func afterTheEndNothingStaysAttached() throws {
         do {
             let kernel = try attach()

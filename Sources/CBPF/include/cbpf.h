@@ -49,6 +49,9 @@ int rw_bpf_find_nodes(struct rw_bpf *_Nonnull bpf);
 /// Arms the timer. It stops when the object is closed.
 int rw_bpf_start_sampler(struct rw_bpf *_Nonnull bpf);
 
+/// Stops the timer and puts a last report of everything that it samples into the ring.
+int rw_bpf_final_report(struct rw_bpf *_Nonnull bpf);
+
 /// How often the kernel skipped `program`, because it was already running on that CPU:
 /// an interrupt hit it. Those events are in no count. -1: this kernel does not tell.
 int64_t rw_bpf_missed(struct rw_bpf *_Nonnull bpf, const char *_Nonnull program);
