@@ -25,7 +25,7 @@ final class Guest {
         self.accelerator = accelerator
         let qemu = try Tools.require("qemu-system-x86_64", package: "qemu-system-x86")
         // Sockets want short paths; the results' directory may lie deep.
-        let sockets = "/tmp/rwlab.\(getpid())"
+        let sockets = "/tmp/rwlab.\(getpid()).\(kernel.name)"
         Children.shared.removeAtEnd(sockets)
         try FileManager.default.createDirectory(
             atPath: sockets, withIntermediateDirectories: true)

@@ -4,7 +4,8 @@ import Foundation
 import LabKit
 
 /// One guest from boot to result.
-final class LabRun {
+/// Touched by one thread at a time.
+final class LabRun: @unchecked Sendable {
     let scenario: Scenario
     let kernel: KernelPackage
     let directory: String
@@ -67,6 +68,13 @@ final class LabRun {
 
     /// Between two lines on the serial line, by the host's clock.
     var worstEventGapSeconds: Double { growth.worstSeconds }
+
+    /// What ``run()`` threw, when it was run beside another.
+    private(set) var error: (any Error)?
+
+    func runKeepingError() {
+        do { try run() } catch { self.error = error }
+    }
 
     /// Waits for the guest to finish, pulls and restores the wire on the way.
     func run() throws {

@@ -132,16 +132,34 @@ struct Lab {
         var tally = Tally()
         for turn in 1...max(times, 1) {
             for name in names {
-                for kernel in KernelPackage.names {
-                    let label = times > 1 ? "\(name)-\(kernel)-\(turn)" : "\(name)-\(kernel)"
-                    let scenario = try scenario(name)
-                    let report = try perform(scenario, kernel: kernel, label: label)
+                let scenario = try scenario(name)
+                for report in try performOnAllKernels(scenario, turn: times > 1 ? turn : nil) {
+                    let label = "\(name)-\(report.kernel)" + (times > 1 ? "-\(turn)" : "")
                     tally.count(label, report.outcome, rowsPass: report.failures.isEmpty, scenario)
                 }
             }
         }
         for line in tally.lines { say(line) }
         return tally.exitStatus
+    }
+
+    /// One guest for each kernel, side by side: the emulator gives each one core.
+    private func performOnAllKernels(_ scenario: Scenario, turn: Int?) throws -> [Report] {
+        let runs = try KernelPackage.names.map { name in
+            let suffix = turn.map { "-\($0)" } ?? ""
+            return try start(
+                scenario, kernel: name, directory: "\(out)/\(scenario.name)-\(name)\(suffix)",
+                agentOptions: option("agent-options", ""))
+        }
+        for run in runs {
+            let name = run.kernel.name
+            run.onRemark = { say("lab: \(name): \($0)") }
+        }
+        DispatchQueue.concurrentPerform(iterations: runs.count) { runs[$0].runKeepingError() }
+        return try runs.map { run in
+            if let error = run.error { throw error }
+            return try conclude(run)
+        }
     }
 
     func agent() throws -> String? {
@@ -165,13 +183,19 @@ struct Lab {
             directory: directory, binary: agent, agentOptions: agentOptions)
     }
 
-    func perform(_ scenario: Scenario, kernel name: String, label: String? = nil) throws -> Report {
-        let directory = "\(out)/\(label ?? "\(scenario.name)-\(name)")"
+    func perform(_ scenario: Scenario, kernel name: String) throws -> Report {
         let run = try start(
-            scenario, kernel: name, directory: directory,
+            scenario, kernel: name, directory: "\(out)/\(scenario.name)-\(name)",
             agentOptions: option("agent-options", ""))
         run.onRemark = { say("lab: \($0)") }
         try run.run()
+        return try conclude(run)
+    }
+
+    /// The checks of a run that is over, its result file and its table.
+    private func conclude(_ run: LabRun) throws -> Report {
+        let scenario = run.scenario
+        let directory = run.directory
         var rows: [Row] = []
         if let binary = run.binary {
             if run.outcome == .completed {
@@ -183,7 +207,7 @@ struct Lab {
                 isComplete: run.outcome == .completed)
         }
         let report = Report(
-            scenario: scenario.name, kernel: name, kernelRelease: run.kernel.release,
+            scenario: scenario.name, kernel: run.kernel.name, kernelRelease: run.kernel.release,
             host: scenario.host, accelerator: run.guest.accelerator.rawValue,
             settings: Report.settings(run.guest.mark("SETTINGS") ?? ""),
             versions: Versions.all(kernel: run.kernel, binary: run.binary),
