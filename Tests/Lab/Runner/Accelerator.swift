@@ -7,9 +7,7 @@ import LabKit
 enum Accelerator: String {
     case kvm
     /// Works everywhere; slow, and with coarse time. All of the guest's CPUs take turns on
-    /// one thread: with a thread each, a kernel that patches its own text (static keys, BPF
-    /// trampolines) now and then meets a breakpoint that was removed already, and dies of
-    /// `Oops: int3` or a double fault. Seen without ReserveWatch as well: the emulator's fault.
+    /// one thread: docs/decisions/0005-one-emulator-thread.md.
     case tcg
 
     var arguments: [String] {
