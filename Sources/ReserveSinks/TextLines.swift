@@ -12,10 +12,12 @@ public struct TextLines: ~Copyable {
 
     /// A storm has hundreds of short stays and of failed attempts a second: JSON has them
     /// all, the status line their number, and a person only those that matter.
+    private static let longStay: UInt64 = 4_000_000_000
+
     private static func isForPeople(_ notice: Notice) -> Bool {
         switch notice.body {
         case .reserve(let taker): return taker.pages >= 256
-        case .directReclaim(.left, _): return notice.severity == .warning
+        case .directReclaim(_, let stay): return stay.durationNanoseconds >= longStay
         default: return true
         }
     }
@@ -73,16 +75,7 @@ public struct TextLines: ~Copyable {
             writer.number(victim.rssPages * pageKB)
             writer.text(" kB resident")
         case .loss:
-            writer.text("lost: ")
-            writer.number(picture.lostRecords)
-            writer.text(" records, ")
-            writer.number(picture.untracked)
-            writer.text(" untracked; totals stay exact, lists do not")
-            if let missed = picture.missedEvents, missed > 0 {
-                writer.text("; ")
-                writer.number(missed)
-                writer.text(" events missed in nested interrupts, in no total")
-            }
+            writer.lossLine(picture)
         case .summary(let isFinal, _): writer.statusLine(picture, isFinal: isFinal, pageKB: pageKB)
         }
         writer.byte(UInt8(ascii: "\n"))
@@ -246,6 +239,19 @@ extension ByteWriter {
                 number(phases.unsent)
                 text(" of them not sent yet")
             }
+        }
+    }
+
+    fileprivate mutating func lossLine(_ picture: borrowing Picture) {
+        text("lost: ")
+        number(picture.lostRecords)
+        text(" records, ")
+        number(picture.untracked)
+        text(" entries without room (totals stay exact)")
+        if let missed = picture.missedEvents, missed > 0 {
+            text("; ")
+            number(missed)
+            text(" events hidden by nested interrupts (in no total)")
         }
     }
 

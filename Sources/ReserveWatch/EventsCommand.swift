@@ -69,7 +69,7 @@ struct EventsCommand: ParsableCommand {
 
     @OptionGroup var lines: LineOptions
 
-    @Option(help: "json; or text to read, which leaves out stays in reclaim below a second.")
+    @Option(help: "json; or text to read, which leaves out stays in reclaim below four seconds.")
     var format: LineFormat = .json
 
     @Option(help: ArgumentHelp("Stop after so many seconds.", valueName: "seconds"))
