@@ -15,18 +15,23 @@ struct Command {
         return (here as NSString).deletingLastPathComponent + "/reservewatch"
     }
 
-    /// - Parameter unprivileged: as nobody, without any capability.
-    init(_ arguments: [String], unprivileged: Bool = false) throws {
+    /// Becomes nobody, without any capability.
+    static let asNobody = [
+        "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all",
+    ]
+
+    /// - Parameter through: a program, with its arguments, that runs the command.
+    init(_ arguments: [String], through: [String] = []) throws {
         let process = Process()
-        if unprivileged {
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
-            process.arguments =
-                ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
-                + [Self.binary] + arguments
-        } else {
-            process.executableURL = URL(fileURLWithPath: Self.binary)
-            process.arguments = arguments
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        var binary = Self.binary
+        if !through.isEmpty {
+            // The checkout may lie where only root may go.
+            binary = NSTemporaryDirectory() + "/reservewatch-\(UUID().uuidString)"
+            try FileManager.default.copyItem(atPath: Self.binary, toPath: binary)
         }
+        defer { if !through.isEmpty { try? FileManager.default.removeItem(atPath: binary) } }
+        process.arguments = through + [binary] + arguments
         let output = Pipe()
         let errors = Pipe()
         process.standardOutput = output

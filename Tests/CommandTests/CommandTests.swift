@@ -17,9 +17,25 @@ import Testing
     @Test(.enabled(if: geteuid() == 0 || getenv("CI") != nil, "needs root to become nobody"))
     func whoIsNotRootIsToldHow() throws {
         expectSentence(
-            try Command(["events"], unprivileged: true), status: 77, "not permitted", "as root")
+            try Command(["events"], through: Command.asNobody), status: 77, "not permitted",
+            "as root")
         expectSentence(
-            try Command(["doctor"], unprivileged: true), status: 77, "not permitted", "as root")
+            try Command(["doctor"], through: Command.asNobody), status: 77, "not permitted",
+            "as root")
+    }
+
+    @Test(.enabled(if: geteuid() == 0 || getenv("CI") != nil, "needs root to give it up"))
+    func rootWithoutCapabilitiesIsToldWhichItLacks() throws {
+        expectSentence(
+            try Command(["events"], through: ["setpriv", "--bounding-set=-all"]), status: 77,
+            "not permitted", "CAP_BPF")
+    }
+
+    @Test(.enabled(if: geteuid() == 0 || getenv("CI") != nil, "needs root to unmount"))
+    func withoutTypeInformationTheKernelIsRefused() throws {
+        let hide = ["unshare", "--mount", "sh", "-c", "umount -l /sys && exec \"$@\"", "sh"]
+        expectSentence(
+            try Command(["events"], through: hide), status: 69, "no type information", "BTF")
     }
 
     @Test func whatIsNoRecordingIsNamed() throws {
