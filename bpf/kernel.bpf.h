@@ -134,10 +134,7 @@ struct task_struct {
 
 struct page {
 	unsigned long flags;
-	union {
-		struct list_head lru;
-		unsigned long compound_head;
-	};
+	struct list_head lru;
 };
 
 struct gendisk {

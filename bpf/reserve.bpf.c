@@ -30,16 +30,22 @@ struct {
 } reserve_blocks SEC(".maps");
 
 /*
- * Counts blocks by hash of their page, so that a free of any other page costs
- * one load. The verifier lets no arithmetic be done on a pointer but to
- * subtract another one: what remains is a number, shifted by a constant.
+ * A kernel pointer as a number, less a constant that is a multiple of a page. The
+ * verifier lets no arithmetic be done on a pointer but to subtract another one; a
+ * probe read would do as well, at several times the cost, for every page.
  */
-static __always_inline rw_u32 *filter_cell(struct page *page)
+static __always_inline __u64 number_of(const void *pointer)
 {
-	__u64 number = (__u64)page;
+	__u64 number = (__u64)pointer;
 
 	asm volatile("%0 -= %1" : "+r"(number) : "r"(&rw_shared));
-	return &rw_shared.block_filter[((number >> 6) * 0x9e3779b97f4a7c15ull >> 40) &
+	return number;
+}
+
+/* Counts blocks by hash of their page, so that a free of any other page costs one load. */
+static __always_inline rw_u32 *filter_cell(struct page *page)
+{
+	return &rw_shared.block_filter[((number_of(page) >> 6) * 0x9e3779b97f4a7c15ull >> 40) &
 				       (RW_BLOCK_FILTER - 1)];
 }
 
@@ -160,7 +166,7 @@ static __always_inline int page_allocated(struct page *page, __u32 order, __u32 
 {
 	if (!page)
 		return reserve_failed(order, gfp, counted ? preempt_count() : -1);
-	if (!(BPF_CORE_READ(page, compound_head) & 2))
+	if (!(number_of(page->lru.next) & 2))
 		return 0;
 	return reserve_taken(page, order, gfp, counted ? preempt_count() : -1);
 }
