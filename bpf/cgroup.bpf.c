@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0)
 /*
  * Stem: cgroup. Not a hook of its own: the other stems call name_cgroup() with
- * a task that is about to appear in a record.
+ * a task, or a cgroup's node, that is about to appear in a record.
  * Emits: RW_CGROUP_NAME once per cgroup, before the first record that has its id.
- * Blind to: cgroup v1 hierarchies other than the default one; renames and
+ * Blind to: cgroup v1 hierarchies other than that of memory; renames and
  * removals after the first use; more than CGROUP_DEPTH levels (cut at the front).
  */
 
@@ -29,9 +29,9 @@ struct {
 	__type(value, struct path_scratch);
 } path_scratches SEC(".maps");
 
-static __noinline int name_cgroup_of(struct task_struct *task, __u64 id)
+__noinline int name_cgroup_node(__u64 address, __u64 id)
 {
-	struct kernfs_node *kn = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+	struct kernfs_node *kn = (void *)address;
 	struct rw_cgroup *record;
 	struct path_scratch *scratch;
 	__u32 start = RW_PATH_BYTES;
@@ -84,5 +84,5 @@ static __noinline int name_cgroup_of(struct task_struct *task, __u64 id)
 static __always_inline void name_cgroup(struct task_struct *task, __u64 id)
 {
 	if (id && !bpf_map_lookup_elem(&named_cgroups, &id))
-		name_cgroup_of(task, id);
+		name_cgroup_node((__u64)task_cgroup(task), id);
 }

@@ -44,19 +44,75 @@ static __always_inline void submit_record(void *record, __u16 stem)
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }
 
+/*
+ * Whether one more bounded record of this stem may go out in this 100 ms, else counted as
+ * suppressed. Two CPUs may both open a window: the bound is soft, the counts are not.
+ */
+static __always_inline bool within_window_of(__u16 stem, __u32 slot)
+{
+	__u64 window = bpf_ktime_get_boot_ns() / 100000000;
+
+	if (rw_shared.window[slot] != window) {
+		rw_shared.window[slot] = window;
+		rw_shared.in_window[slot] = 0;
+	}
+	if (__sync_fetch_and_add(&rw_shared.in_window[slot], 1) <
+	    rw_shared.settings.failed_per_window)
+		return true;
+	add(&rw_shared.counters.suppressed[stem & (RW_STEM_SLOTS - 1)], 1);
+	return false;
+}
+
+static __always_inline bool within_window(__u16 stem)
+{
+	return within_window_of(stem, stem & (RW_STEM_SLOTS - 1));
+}
+
+static __always_inline struct task_struct *current_task(void)
+{
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+/*
+ * The cgroup that a task's memory is charged to, as far as one can be named: of the
+ * unified hierarchy, or of the v1 memory hierarchy where the task is in the unified
+ * one's root and not in that one's.
+ */
+static __always_inline struct kernfs_node *task_cgroup(struct task_struct *task)
+{
+	struct kernfs_node *unified = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn);
+	struct cgroup_subsys_state *css = NULL;
+	struct css_set *set;
+	struct kernfs_node *memory;
+
+	if (!unified || kernfs_parent(unified) ||
+	    !bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return unified;
+	set = BPF_CORE_READ(task, cgroups);
+	bpf_probe_read_kernel(&css, sizeof(css),
+			      (void *)set + bpf_core_field_offset(set->subsys) +
+				      bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) *
+					      sizeof(void *));
+	memory = BPF_CORE_READ(css, cgroup, kn);
+	return memory && kernfs_parent(memory) ? memory : unified;
+}
+
+static __always_inline void fill_task(struct rw_task *task, struct task_struct *from)
+{
+	task->tid = BPF_CORE_READ(from, pid);
+	task->tgid = BPF_CORE_READ(from, tgid);
+	task->cgroup_id = BPF_CORE_READ(task_cgroup(from), id);
+	BPF_CORE_READ_INTO(&task->comm, from, comm);
+}
+
 static __always_inline void fill_current(struct rw_task *task)
 {
 	__u64 ids = bpf_get_current_pid_tgid();
 
 	task->tid = (__u32)ids;
 	task->tgid = ids >> 32;
-	task->cgroup_id = bpf_get_current_cgroup_id();
+	task->cgroup_id = BPF_CORE_READ(task_cgroup(current_task()), id);
 	bpf_get_current_comm(task->comm, sizeof(task->comm));
-}
-
-static __always_inline struct task_struct *current_task(void)
-{
-	return (struct task_struct *)bpf_get_current_task();
 }
 
 /* Bucket i holds durations from 2^i us to below 2^(i+1) us; the last one all the rest. */

@@ -8,10 +8,6 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-typedef struct {
-	int counter;
-} atomic_t;
-
 /* kswapd_failures became an atomic_t (v6.18, "mm/vmscan: make kswapd_failures atomic"). */
 struct pglist_data___atomic_failures {
 	atomic_t kswapd_failures;
@@ -44,6 +40,14 @@ struct pcpu_hot {
 	int preempt_count;
 };
 
+/* swap_info_struct::inuse_pages became an atomic_long_t (v6.13, b487a2da3575). */
+struct swap_info_struct___atomic_inuse {
+	atomic_long_t inuse_pages;
+};
+
+/* Slabs got flag bits of their own (v6.18, "slab: use SL_* for slab page flags"). */
+enum slab_flags___own { SL_pfmemalloc = 8 };
+
 #pragma clang attribute pop
 
 static __always_inline __u64 kswapd_failures(struct pglist_data *pgdat)
@@ -55,6 +59,48 @@ static __always_inline __u64 kswapd_failures(struct pglist_data *pgdat)
 	return (unsigned int)BPF_CORE_READ(pgdat, kswapd_failures);
 }
 
+static __always_inline __u64 swap_used_pages(struct swap_info_struct *swap)
+{
+	struct swap_info_struct___atomic_inuse *atomic = (void *)swap;
+
+	/* The upper bit of the atomic counts as "off the available list", not as a page. */
+	if (bpf_core_field_exists(atomic->inuse_pages.counter))
+		return BPF_CORE_READ(atomic, inuse_pages.counter) & ((1ull << 62) - 1);
+	return BPF_CORE_READ(swap, inuse_pages);
+}
+
+/* mm/slub.c:slab_test_pfmemalloc(). The flags are the first word in every kernel. */
+static __always_inline bool slab_from_reserve(__u64 slab)
+{
+	__u64 flags = 0;
+	__u32 bit;
+
+	if (bpf_core_enum_value_exists(enum slab_flags___own, SL_pfmemalloc))
+		bit = bpf_core_enum_value(enum slab_flags___own, SL_pfmemalloc);
+	else
+		bit = bpf_core_enum_value(enum pageflags, PG_active);
+	bpf_probe_read_kernel(&flags, sizeof(flags), (void *)slab);
+	return flags >> (bit & 63) & 1;
+}
+
+/* SKB_DROP_REASON_PFMEMALLOC came with v6.18 ("net: add SKB_DROP_REASON_PFMEMALLOC"). */
+static __always_inline __u32 drop_reason(__u32 number)
+{
+	if (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_PFMEMALLOC) &&
+	    number == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_PFMEMALLOC))
+		return RW_DROP_PFMEMALLOC;
+	if (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_SOCKET_FILTER) &&
+	    number == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_SOCKET_FILTER))
+		return RW_DROP_SOCKET_FILTER;
+	return RW_DROP_OTHER;
+}
+
+/* Whether the page allocator's drop reason for this is one that only PFMEMALLOC can have. */
+static __always_inline bool has_pfmemalloc_reason(void)
+{
+	return bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_PFMEMALLOC);
+}
+
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *kn)
 {
 	struct kernfs_node___rcu_parent *rcu = (void *)kn;
@@ -64,24 +110,24 @@ static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *kn)
 	return BPF_CORE_READ(rcu, __parent);
 }
 
-/* As get_mm_rss() sees it: file, anonymous and shared pages; per-CPU deltas are not folded in. */
-static __always_inline __u64 mm_rss_pages(struct mm_struct *mm)
+/* include/linux/mm.h:get_mm_counter(); per-CPU deltas are not folded in. */
+static __always_inline __u64 mm_counter(struct mm_struct *mm, int member)
 {
 	struct mm_struct___atomic_rss *atomic = (void *)mm;
 	struct mm_struct___percpu_rss *percpu = (void *)mm;
-	__s64 pages[3];
+	__s64 pages;
 
-	if (bpf_core_field_exists(atomic->rss_stat.count)) {
-		pages[0] = BPF_CORE_READ(atomic, rss_stat.count[0].counter);
-		pages[1] = BPF_CORE_READ(atomic, rss_stat.count[1].counter);
-		pages[2] = BPF_CORE_READ(atomic, rss_stat.count[3].counter);
-	} else {
-		pages[0] = BPF_CORE_READ(percpu, rss_stat[0].count);
-		pages[1] = BPF_CORE_READ(percpu, rss_stat[1].count);
-		pages[2] = BPF_CORE_READ(percpu, rss_stat[3].count);
-	}
-	return (pages[0] > 0 ? pages[0] : 0) + (pages[1] > 0 ? pages[1] : 0) +
-	       (pages[2] > 0 ? pages[2] : 0);
+	if (bpf_core_field_exists(atomic->rss_stat.count))
+		pages = BPF_CORE_READ(atomic, rss_stat.count[member].counter);
+	else
+		pages = BPF_CORE_READ(percpu, rss_stat[member].count);
+	return pages > 0 ? pages : 0;
+}
+
+/* As get_mm_rss() sees it: file, anonymous and shared pages. */
+static __always_inline __u64 mm_rss_pages(struct mm_struct *mm)
+{
+	return mm_counter(mm, 0) + mm_counter(mm, 1) + mm_counter(mm, 3);
 }
 
 #endif

@@ -29,6 +29,7 @@ enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_STACK_TRACE = 7,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
@@ -43,6 +44,10 @@ struct bpf_timer {
 typedef struct {
 	long counter;
 } atomic_long_t;
+
+typedef struct {
+	int counter;
+} atomic_t;
 
 struct list_head {
 	struct list_head *next, *prev;
@@ -116,8 +121,15 @@ struct cgroup {
 	struct kernfs_node *kn;
 };
 
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+
+enum cgroup_subsys_id { memory_cgrp_id = 4 };
+
 struct css_set {
 	struct cgroup *dfl_cgrp;
+	struct cgroup_subsys_state *subsys[8];
 };
 
 struct task_struct {
@@ -130,6 +142,12 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
+	int prio;
+};
+
+struct oom_control {
+	struct task_struct *chosen;
+	long chosen_points;
 };
 
 struct page {
@@ -141,16 +159,20 @@ struct gendisk {
 	int major;
 	int first_minor;
 	char disk_name[32];
+	void *private_data;
 };
 
 struct request_queue {
 	struct gendisk *disk;
 };
 
+struct bio;
+
 struct request {
 	struct request_queue *q;
 	unsigned int cmd_flags;
 	unsigned int __data_len;
+	struct bio *bio;
 };
 
 struct bvec_iter {
@@ -162,6 +184,7 @@ struct block_device {
 };
 
 struct bio {
+	struct bio *bi_next;
 	struct block_device *bi_bdev;
 	unsigned char bi_status;
 	struct bvec_iter bi_iter;
@@ -179,6 +202,190 @@ struct bpf_iter__task {
 	struct task_struct *task;
 };
 
+struct file;
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
+};
+
+struct zoneref {
+	struct zone *zone;
+};
+
+struct zonelist {
+	struct zoneref _zonerefs[2];
+};
+
+struct reciprocal_value {
+	__u32 m;
+};
+
+struct kmem_cache_order_objects {
+	unsigned int x;
+};
+
+struct kmem_cache {
+	const char *name;
+	unsigned int object_size;
+	struct kmem_cache_order_objects oo;
+};
+
+enum pageflags { PG_active = 5 };
+
+struct slab {
+	struct kmem_cache *slab_cache;
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct in6_addr {
+	union {
+		__u8 u6_addr8[16];
+	} in6_u;
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+	unsigned long skc_flags;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
+struct sock {
+	struct sock_common __sk_common;
+	int sk_rcvbuf;
+	int sk_sndbuf;
+	int sk_wmem_queued;
+	struct {
+		atomic_t rmem_alloc;
+	} sk_backlog;
+	__u16 sk_protocol;
+	__u16 sk_type;
+	kuid_t sk_uid;
+	struct sock_cgroup_data sk_cgrp_data;
+	void (*sk_data_ready)(struct sock *sk);
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+struct inet_sock {
+	__be16 inet_sport;
+};
+
+struct tcp_sock {
+	__u64 bytes_received;
+	__u64 bytes_sent;
+	__u32 segs_in;
+	__u32 segs_out;
+	__u32 total_retrans;
+	__u32 snd_wnd;
+	__u32 rcv_wnd;
+	__u32 rcv_nxt;
+	__u32 copied_seq;
+	__u32 snd_una;
+	__u32 write_seq;
+	__u32 snd_cwnd;
+};
+
+struct sockaddr_un {
+	unsigned short sun_family;
+	char sun_path[108];
+};
+
+struct unix_address {
+	int len;
+	struct sockaddr_un name[0];
+};
+
+struct unix_sock {
+	struct unix_address *addr;
+	struct sock *peer;
+};
+
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+};
+
+struct bpf_iter__unix {
+	struct bpf_iter_meta *meta;
+	struct unix_sock *unix_sk;
+};
+
+struct sk_buff {
+	unsigned int len;
+	__u8 pfmemalloc : 1;
+};
+
+enum skb_drop_reason { SKB_DROP_REASON_SOCKET_FILTER = 5, SKB_DROP_REASON_PFMEMALLOC = 123 };
+
+enum sock_flags { SOCK_MEMALLOC = 14 };
+
+enum vmscan_throttle_state {
+	VMSCAN_THROTTLE_WRITEBACK,
+	VMSCAN_THROTTLE_ISOLATED,
+	VMSCAN_THROTTLE_NOPROGRESS,
+	VMSCAN_THROTTLE_CONGESTED,
+};
+
+struct blk_mq_tag_set {
+	unsigned int timeout;
+};
+
+struct nbd_sock {
+	struct socket *sock;
+};
+
+struct nbd_config {
+	__u64 dead_conn_timeout;
+	struct nbd_sock **socks;
+	int num_connections;
+	atomic_t live_connections;
+};
+
+struct nbd_device {
+	struct blk_mq_tag_set tag_set;
+	struct nbd_config *config;
+	int pid;
+};
+
+struct swap_info_struct {
+	unsigned long flags;
+	short prio;
+	unsigned int pages;
+	unsigned int inuse_pages;
+	struct block_device *bdev;
+};
+
 struct bpf_map;
 struct kernel_siginfo;
 struct mem_cgroup;
@@ -193,6 +400,7 @@ struct nbd_request;
 #define PF_KTHREAD 0x00200000
 
 /* include/linux/gfp_types.h; the two bits below stand where they stood since 4.0. */
+#define GFP_HIGH 0x20u
 #define GFP_MEMALLOC 0x20000u
 #define GFP_DIRECT_RECLAIM 0x400u
 
@@ -202,6 +410,15 @@ struct nbd_request;
 #define HARDIRQ_MASK 0x000f0000
 #define NMI_MASK 0x00f00000
 
+#define MAX_RT_PRIO 100 /* include/linux/sched/prio.h */
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define IPPROTO_TCP 6
+#define TCP_CLOSE 7
+#define TCP_SYN_SENT 2
+#define ENOMEM 12
+#define SWP_USED 1 /* include/linux/swap.h */
 #define NBD_MAJOR 43
 #define PAGE_SHIFT 12
 #define REQ_OP_MASK 0xffu

@@ -41,6 +41,7 @@ static __always_inline __u32 nbd_slot(struct gendisk *disk)
 			owner = __sync_val_compare_and_swap(&state->claimed_minor, 0, claim);
 			if (!owner) {
 				state->major = NBD_MAJOR;
+				state->gendisk = (__u64)disk;
 				bpf_probe_read_kernel_str(state->disk, sizeof(state->disk),
 							  disk->disk_name);
 				return i;
@@ -231,6 +232,35 @@ static long age_request(struct bpf_map *map, __u64 *key, struct nbd_inflight *re
 	return 0;
 }
 
+/* struct nbd_device and its configuration, where the module's types are known. */
+static __always_inline void fill_nbd_config(struct rw_nbd_device *record, struct gendisk *disk)
+{
+	struct nbd_device *device;
+	struct nbd_config *config;
+
+	record->config_known = 0;
+	record->connections = 0;
+	record->live_connections = 0;
+	record->client_pid = 0;
+	record->timeout_ns = 0;
+	record->dead_conn_timeout_ns = 0;
+	if (!disk || !bpf_core_type_exists(struct nbd_device) || !rw_shared.jiffy_ns)
+		return;
+	device = (void *)BPF_CORE_READ(disk, private_data);
+	config = BPF_CORE_READ(device, config);
+	if (!device)
+		return;
+	record->config_known = 1;
+	record->client_pid = BPF_CORE_READ(device, pid);
+	record->timeout_ns = BPF_CORE_READ(device, tag_set.timeout) * rw_shared.jiffy_ns;
+	if (!config)
+		return; /* disconnected */
+	record->connections = BPF_CORE_READ(config, num_connections);
+	record->live_connections = BPF_CORE_READ(config, live_connections.counter);
+	record->dead_conn_timeout_ns =
+		BPF_CORE_READ(config, dead_conn_timeout) * rw_shared.jiffy_ns;
+}
+
 __noinline int report_nbd_device(__u32 slot)
 {
 	struct rw_nbd_state *state = &rw_shared.nbd[slot & (RW_NBD_DEVICES - 1)];
@@ -260,6 +290,7 @@ __noinline int report_nbd_device(__u32 slot)
 	record->phases_known = rw_shared.settings.nbd_phases;
 	record->reserved = 0;
 	__builtin_memcpy(record->latency_us, state->latency_us, sizeof(record->latency_us));
+	fill_nbd_config(record, (void *)state->gendisk);
 	submit_record(record, RW_STEM_NBD);
 	return 0;
 }

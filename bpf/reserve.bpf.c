@@ -4,10 +4,13 @@
  * are held, and which allocations got nothing.
  * Hooks: tp_btf/mm_page_alloc (mm/page_alloc.c:__alloc_pages(), any context),
  *        tp_btf/mm_page_free (free_pages_prepare(), any context).
- * Emits: RW_RESERVE_TAKEN and RW_RESERVE_RETURNED, each one; RW_RESERVE_FAILED,
- *        bounded per 100 ms, the rest counted as suppressed.
+ * Emits: RW_RESERVE_TAKEN and RW_RESERVE_RETURNED, each one; RW_RESERVE_FAILED and
+ *        RW_RESERVE_BELOW_MIN, bounded per 100 ms, the rest counted as suppressed.
  * The mark: prep_new_page() calls set_page_pfmemalloc() exactly when the page
  * came with ALLOC_NO_WATERMARKS: bit 1 of the lru.next word.
+ * Below min: looked at only while the timer saw some zone below low, so that a calm
+ * host pays one load. The zone's free pages are read after the allocation: one that
+ * passed the mark and found others ahead of it counts too (RW_ALLOWED_NONE).
  * Blind to: an allocation or free in an interrupt that hit this very program
  * (the kernel skips it and counts it: loss "missed"); what becomes of a block after it is split (it returns when its
  * first page is freed); the context, on kernels that hide preempt_count.
@@ -76,55 +79,69 @@ static __always_inline __u8 context_of(int count, unsigned int task_flags)
 	return task_flags & PF_KSWAPD ? RW_CONTEXT_KSWAPD : RW_CONTEXT_PROCESS;
 }
 
-static __noinline int reserve_failed(__u32 order, __u32 gfp, int count)
+/* What all records of this stem have in common. */
+static __always_inline void fill_reserve(struct rw_reserve *record, __u32 order, __u32 gfp,
+					 __u8 context)
+{
+	fill_current(&record->task);
+	record->serial = 0;
+	record->held_ns = 0;
+	record->gfp_flags = gfp;
+	record->order = order;
+	record->context = context;
+	record->entitlement = 0;
+	record->allowance = RW_ALLOWED_NONE;
+	record->stack = -1;
+	record->reserved = 0;
+}
+
+static __always_inline __u64 name_current_cgroup(void)
+{
+	struct task_struct *task = current_task();
+
+	name_cgroup(task, BPF_CORE_READ(task_cgroup(task), id));
+	return 0;
+}
+
+static __noinline int reserve_failed(void *ctx, __u32 order, __u32 gfp, int count)
 {
 	struct rw_counters *counters = &rw_shared.counters;
-	struct task_struct *task = current_task();
 	struct rw_reserve *record;
-	__u64 window = bpf_ktime_get_boot_ns() / 100000000;
+	int stack = -1;
 
 	add(&counters->alloc_failed, 1);
 	if (!order)
 		add(&counters->alloc_failed_order0, 1);
 	if (!(gfp & GFP_DIRECT_RECLAIM))
 		add(&counters->alloc_failed_atomic, 1);
-	/* Two CPUs may both open a window: the bound is soft, the counts are not. */
-	if (rw_shared.failed_window != window) {
-		rw_shared.failed_window = window;
-		rw_shared.failed_in_window = 0;
-	}
-	if (__sync_fetch_and_add(&rw_shared.failed_in_window, 1) >=
-	    rw_shared.settings.failed_per_window) {
-		add(&counters->suppressed[RW_STEM_RESERVE], 1);
+	if (!within_window(RW_STEM_RESERVE))
 		return 0;
-	}
-	name_cgroup(task, bpf_get_current_cgroup_id());
+	if (!(gfp & GFP_DIRECT_RECLAIM))
+		stack = stack_of(ctx, TRACEPOINT_FRAMES);
+	name_current_cgroup();
 	record = begin_record(RW_STEM_RESERVE, RW_RESERVE_FAILED, sizeof(*record));
 	if (!record)
 		return 0;
-	fill_current(&record->task);
-	record->serial = 0;
-	record->held_ns = 0;
-	record->gfp_flags = gfp;
-	record->order = order;
-	record->context = context_of(count, BPF_CORE_READ(task, flags));
-	record->entitlement = 0;
-	record->reserved = 0;
+	fill_reserve(record, order, gfp, context_of(count, BPF_CORE_READ(current_task(), flags)));
+	record->stack = stack;
 	submit_record(record, RW_STEM_RESERVE);
 	return 0;
 }
 
-static __noinline int reserve_taken(struct page *page, __u32 order, __u32 gfp, int count)
+static __noinline int reserve_taken(void *ctx, struct page *page, __u32 order_gfp, int count)
 {
-	struct rw_counters *counters = &rw_shared.counters;
-	struct task_struct *task = current_task();
-	unsigned int flags = BPF_CORE_READ(task, flags);
+	/* Once its address is taken the verifier forgets that it is a pointer: cell first. */
+	rw_u32 *cell = filter_cell(page);
 	__u64 key = (__u64)page;
+	struct rw_counters *counters = &rw_shared.counters;
+	unsigned int flags = BPF_CORE_READ(current_task(), flags);
+	/* Five arguments at most: the two small ones come in one. */
+	__u32 order = order_gfp >> 28, gfp = order_gfp & 0xfffffff;
 	__u64 pages = 1ull << (order & 15);
 	struct reserve_block block = {};
 	struct rw_reserve *record;
 	__u8 entitlement = 0;
-	__u8 context = context_of(count, flags);
+	int stack;
 
 	add(&counters->reserve_taken, 1);
 	add(&counters->reserve_taken_pages, pages);
@@ -135,7 +152,7 @@ static __noinline int reserve_taken(struct page *page, __u32 order, __u32 gfp, i
 		add(&counters->reserve_untracked_pages, pages);
 		block.serial = 0;
 	} else {
-		__sync_fetch_and_add(filter_cell(page), 1);
+		__sync_fetch_and_add(cell, 1);
 		add(&counters->reserve_outstanding, 1);
 		add(&counters->reserve_outstanding_pages, pages);
 	}
@@ -146,36 +163,109 @@ static __noinline int reserve_taken(struct page *page, __u32 order, __u32 gfp, i
 		entitlement |= RW_ENTITLED_PF_MEMALLOC;
 	if (!entitlement)
 		entitlement = RW_ENTITLED_OOM_VICTIM;
-	name_cgroup(task, bpf_get_current_cgroup_id());
+	stack = stack_of(ctx, TRACEPOINT_FRAMES);
+	name_current_cgroup();
 	record = begin_record(RW_STEM_RESERVE, RW_RESERVE_TAKEN, sizeof(*record));
 	if (!record)
 		return 0;
-	fill_current(&record->task);
+	fill_reserve(record, order, gfp, context_of(count, flags));
 	record->serial = block.serial;
-	record->held_ns = 0;
-	record->gfp_flags = gfp;
-	record->order = order;
-	record->context = context;
 	record->entitlement = entitlement;
-	record->reserved = 0;
+	record->stack = stack;
 	submit_record(record, RW_STEM_RESERVE);
 	return 0;
 }
 
-static __always_inline int page_allocated(struct page *page, __u32 order, __u32 gfp, bool counted)
+/* Why gfp_to_alloc_flags() lets this allocation below min; the first that applies. */
+static __always_inline __u32 allowance_of(__u32 gfp, __u8 context, struct task_struct *task)
 {
-	if (!page)
-		return reserve_failed(order, gfp, counted ? preempt_count() : -1);
-	if (!(number_of(page->lru.next) & 2))
+	if (gfp & GFP_HIGH)
+		return gfp & GFP_DIRECT_RECLAIM ? RW_ALLOWED_HIGH : RW_ALLOWED_ATOMIC;
+	if (!(gfp & GFP_DIRECT_RECLAIM))
+		return RW_ALLOWED_NON_BLOCK;
+	if (context == RW_CONTEXT_PROCESS && BPF_CORE_READ(task, prio) < MAX_RT_PRIO)
+		return RW_ALLOWED_REAL_TIME;
+	return RW_ALLOWED_NONE;
+}
+
+/*
+ * The zone of a page, from the bits that include/linux/page-flags-layout.h packs to the
+ * left of page->flags: nodes first, then zones. How many bits each takes follows from the
+ * lengths of two arrays. Sections take none with CONFIG_SPARSEMEM_VMEMMAP, which
+ * x86-64 and arm64 cannot do without.
+ */
+static __always_inline __u64 zone_of(__u64 page)
+{
+	struct pglist_data *pgdat = NULL;
+	struct zonelist *zonelist = NULL;
+	__u32 zones = bpf_core_field_size(pgdat->node_zones) / bpf_core_type_size(struct zone);
+	__u32 nodes =
+		(bpf_core_field_size(zonelist->_zonerefs) / bpf_core_type_size(struct zoneref) -
+		 1) /
+		(zones ? zones : 1);
+	__u32 zone_bits = zones <= 1 ? 0 : zones <= 2 ? 1 : zones <= 4 ? 2 : 3;
+	__u32 node_bits = 0, node, index;
+	__u64 flags = 0;
+
+	for (__u32 i = 1; i < 12; i++)
+		if (nodes >> i)
+			node_bits = i;
+	bpf_probe_read_kernel(&flags, sizeof(flags), (void *)page);
+	node = node_bits ? flags >> (64 - node_bits) : 0;
+	index = flags >> (64 - node_bits - zone_bits) & ((1 << zone_bits) - 1);
+	if (node >= RW_NODES || index >= zones || !rw_shared.nodes[node & (RW_NODES - 1)].pgdat)
 		return 0;
-	return reserve_taken(page, order, gfp, counted ? preempt_count() : -1);
+	return (__u64)node_zone((void *)rw_shared.nodes[node & (RW_NODES - 1)].pgdat, index);
+}
+
+/* A page that kept the watermarks, got while the timer saw some zone below low. */
+static __noinline int below_min(void *ctx, __u64 page, __u32 order_gfp, int count)
+{
+	struct rw_wide_counters *wide = &rw_shared.wide;
+	__u32 order = order_gfp >> 28, gfp = order_gfp & 0xfffffff, allowance;
+	struct task_struct *task = current_task();
+	struct zone *zone = (void *)zone_of(page);
+	struct rw_reserve *record;
+	__u8 context;
+
+	if (!zone || zone_free_pages(zone) >= zone_wmark_pages(zone, WMARK_MIN))
+		return 0;
+	context = context_of(count, BPF_CORE_READ(task, flags));
+	allowance = allowance_of(gfp, context, task);
+	add(&wide->below_min, 1);
+	add(&wide->below_min_pages, 1ull << (order & 15));
+	add(&wide->below_min_by[allowance & (RW_ALLOWED_KINDS - 1)], 1);
+	if (!within_window_of(RW_STEM_RESERVE, RW_WINDOW_BELOW_MIN))
+		return 0;
+	name_current_cgroup();
+	record = begin_record(RW_STEM_RESERVE, RW_RESERVE_BELOW_MIN, sizeof(*record));
+	if (!record)
+		return 0;
+	fill_reserve(record, order, gfp, context);
+	record->allowance = allowance;
+	submit_record(record, RW_STEM_RESERVE);
+	return 0;
+}
+
+static __always_inline int page_allocated(void *ctx, struct page *page, __u32 order, __u32 gfp,
+					  bool counted)
+{
+	__u32 order_gfp = order << 28 | (gfp & 0xfffffff);
+
+	if (!page)
+		return reserve_failed(ctx, order, gfp, counted ? preempt_count() : -1);
+	if (number_of(page->lru.next) & 2)
+		return reserve_taken(ctx, page, order_gfp, counted ? preempt_count() : -1);
+	if (rw_shared.below_low)
+		return below_min(ctx, (__u64)page, order_gfp, counted ? preempt_count() : -1);
+	return 0;
 }
 
 SEC("tp_btf/mm_page_alloc")
 int BPF_PROG(reserve_alloc, struct page *page, unsigned int order, unsigned int gfp,
 	     int migratetype)
 {
-	return page_allocated(page, order, gfp, true);
+	return page_allocated(ctx, page, order, gfp, true);
 }
 
 /* For kernels without CONFIG_KALLSYMS_ALL, where no program may name a per-CPU variable. */
@@ -183,7 +273,7 @@ SEC("tp_btf/mm_page_alloc")
 int BPF_PROG(reserve_alloc_no_context, struct page *page, unsigned int order, unsigned int gfp,
 	     int migratetype)
 {
-	return page_allocated(page, order, gfp, false);
+	return page_allocated(ctx, page, order, gfp, false);
 }
 
 SEC("tp_btf/mm_page_free")
@@ -217,14 +307,9 @@ int BPF_PROG(reserve_free, struct page *page, unsigned int order)
 	record = begin_record(RW_STEM_RESERVE, RW_RESERVE_RETURNED, sizeof(*record));
 	if (!record)
 		return 0;
-	fill_current(&record->task);
+	fill_reserve(record, taken.order, 0, RW_CONTEXT_UNKNOWN);
 	record->serial = taken.serial;
 	record->held_ns = record->header.boot_ns - taken.taken_boot_ns;
-	record->gfp_flags = 0;
-	record->order = taken.order;
-	record->context = RW_CONTEXT_UNKNOWN;
-	record->entitlement = 0;
-	record->reserved = 0;
 	submit_record(record, RW_STEM_RESERVE);
 	return 0;
 }

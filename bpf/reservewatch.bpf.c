@@ -13,17 +13,22 @@
 #include "record.h"
 #include "shared.h"
 
-#include "common.bpf.h"
 #include "compat.bpf.h"
+#include "common.bpf.h"
 #include "zones.bpf.h"
 
 #include "cgroup.bpf.c"
+#include "stack.bpf.c"
 #include "reserve.bpf.c"
 #include "direct_reclaim.bpf.c"
 #include "throttle.bpf.c"
 #include "nbd.bpf.c"
 #include "swap.bpf.c"
 #include "oom.bpf.c"
+#include "kswapd.bpf.c"
+#include "reclaim_wait.bpf.c"
+#include "slab.bpf.c"
+#include "socket.bpf.c"
 #include "watermark.bpf.c" /* last: its timer reports for the others */
 
 char LICENSE[] SEC("license") = "GPL";

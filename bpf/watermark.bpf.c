@@ -117,10 +117,7 @@ __noinline int walk_waiters(__u64 address, __u32 node)
 		record = begin_record(RW_STEM_THROTTLE, RW_THROTTLE_WAITING, sizeof(*record));
 		if (!record)
 			continue;
-		record->task.tid = BPF_CORE_READ(task, pid);
-		record->task.tgid = BPF_CORE_READ(task, tgid);
-		record->task.cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-		BPF_CORE_READ_INTO(&record->task.comm, task, comm);
+		fill_task(&record->task, task);
 		record->began_boot_ns = 0;
 		record->duration_ns = 0;
 		record->free_pages = 0;
@@ -162,6 +159,9 @@ __noinline int report_node(__u32 node, struct node_reserve *reserve)
 	record->throttle_waiters = waiters;
 	record->kswapd_tid = BPF_CORE_READ(kswapd, pid);
 	record->kswapd_order = BPF_CORE_READ(pgdat, kswapd_order);
+	record->kswapd_wakes = state->kswapd_wakes;
+	record->kswapd_sleeps = state->kswapd_sleeps;
+	record->kswapd_requests = state->kswapd_requests;
 	submit_record(record, RW_STEM_WATERMARK);
 	return 0;
 }
@@ -176,6 +176,8 @@ __noinline int sample_zone(__u64 address, __u32 node, __u32 index, __u32 report)
 	if (BPF_CORE_READ(zone, managed_pages.counter) <= 0)
 		return 0;
 	free = zone_free_pages(zone);
+	if (free < zone_wmark_pages(zone, WMARK_LOW))
+		rw_shared.sampling_below_low = 1;
 	if (!marks->lowest_boot_ns)
 		marks->recent_lowest_free_pages = free;
 	if (!marks->lowest_boot_ns || free < marks->lowest_free_pages) {
@@ -224,6 +226,33 @@ static long report_stay(struct bpf_map *map, __u32 *tid, struct reclaim_stay *st
 	return 0;
 }
 
+/* How long a jiffy is: the kernel tells its timeouts in them. Good to 1 % after a second. */
+static __always_inline void measure_jiffy(void)
+{
+	__u64 jiffies = bpf_jiffies64(), now = rw_shared.sampled_boot_ns, hz;
+
+	if (!rw_shared.first_jiffies) {
+		rw_shared.first_jiffies = jiffies;
+		rw_shared.first_jiffies_ns = now;
+	} else if (!rw_shared.jiffy_ns && now - rw_shared.first_jiffies_ns > 1000000000) {
+		hz = ((jiffies - rw_shared.first_jiffies) * 1000000000 + 500000000) /
+		     (now - rw_shared.first_jiffies_ns);
+		/* CONFIG_HZ knows four values. */
+		hz = hz > 600 ? 1000 : hz > 275 ? 300 : hz > 175 ? 250 : 100;
+		rw_shared.jiffy_ns = 1000000000 / hz;
+	}
+}
+
+static int report_others(bool second)
+{
+	report_nbd();
+	report_sockets();
+	report_swaps();
+	if (second)
+		report_slab();
+	return 0;
+}
+
 static int sample(void *map, int *key, struct sampler *sampler)
 {
 	bool report = false;
@@ -234,12 +263,17 @@ static int sample(void *map, int *key, struct sampler *sampler)
 		sampler->ticks = 0;
 		report = true;
 	}
+	measure_jiffy();
+	rw_shared.sampling_below_low = 0;
 	for (__u32 node = 0; node < RW_NODES; node++)
 		sample_node(node, report);
+	rw_shared.below_low = rw_shared.sampling_below_low;
 	if (rw_shared.counters.direct_reclaim_inside)
 		bpf_for_each_map_elem(&reclaim_stays, report_stay, NULL, 0);
-	if (report)
-		report_nbd();
+	if (report) {
+		rw_shared.reports++;
+		report_others(rw_shared.reports % 10 == 0);
+	}
 	bpf_timer_start(&sampler->timer, rw_shared.settings.sample_period_ns, 0);
 	return 0;
 }
@@ -258,7 +292,8 @@ int final_report(void *ctx)
 	rw_shared.sampled_boot_ns = bpf_ktime_get_boot_ns();
 	for (__u32 node = 0; node < RW_NODES; node++)
 		sample_node(node, true);
-	report_nbd();
+	bpf_for_each_map_elem(&memalloc_sockets, report_socket_finally, NULL, 0);
+	report_others(true);
 	return 0;
 }
 

@@ -222,24 +222,26 @@ int rw_bpf_detach(struct rw_bpf *bpf, const char *name)
 	return -ENOENT;
 }
 
-int rw_bpf_find_nodes(struct rw_bpf *bpf)
+int rw_bpf_run_iterator(struct rw_bpf *bpf, const char *name)
 {
-	struct bpf_program *program = bpf_object__find_program_by_name(bpf->object, "find_nodes");
+	struct bpf_program *program = bpf_object__find_program_by_name(bpf->object, name);
 	struct bpf_link *link;
 	char ignored[256];
 	int descriptor;
 	ssize_t count;
 
 	start_message();
+	if (!program)
+		return fail("find the BPF program", name, -ENOENT);
 	link = bpf_program__attach_iter(program, NULL);
 	if (!link)
-		return fail("attach the iterator", "find_nodes", -errno);
+		return fail("attach the iterator", name, -errno);
 	descriptor = bpf_iter_create(bpf_link__fd(link));
 	if (descriptor < 0) {
 		bpf_link__destroy(link);
-		return fail("create the iterator", "find_nodes", descriptor);
+		return fail("create the iterator", name, descriptor);
 	}
-	// Each read goes over some of the tasks; the program prints nothing.
+	// Each read goes over some of the objects; the program prints nothing.
 	do
 		count = read(descriptor, ignored, sizeof(ignored));
 	while (count > 0 || (count < 0 && errno == EAGAIN));
@@ -247,7 +249,7 @@ int rw_bpf_find_nodes(struct rw_bpf *bpf)
 		count = -errno;
 	close(descriptor);
 	bpf_link__destroy(link);
-	return count < 0 ? fail("run the iterator", "find_nodes", (int)count) : 0;
+	return count < 0 ? fail("run the iterator", name, (int)count) : 0;
 }
 
 // Runs one of the object's system call programs; its own return value says which step failed.

@@ -78,6 +78,11 @@ int rw_read_signal(int descriptor)
 	return (int)info.ssi_signo;
 }
 
+int rw_enter_network_namespace(int descriptor)
+{
+	return setns(descriptor, CLONE_NEWNET) ? -errno : 0;
+}
+
 static uint64_t read_clock(clockid_t clock)
 {
 	struct timespec now = {0};

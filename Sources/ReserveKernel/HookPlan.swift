@@ -19,17 +19,69 @@ public struct HookPlan: Equatable, Sendable {
         case module(String)
     }
 
+    /// How often a hook runs on a host; docs/cost.md has what each run costs.
+    public enum Cost: String, Sendable {
+        /// At the start only.
+        case once
+        /// With the agent's timer, whatever the load.
+        case beat
+        /// Only under memory pressure.
+        case rare
+        /// For each new connection.
+        case connection
+        /// For each block request or swap bio.
+        case request
+        /// For each slab that a cache gets or gives back.
+        case slab
+        /// For each network packet.
+        case packet
+        /// For each page that is allocated or freed.
+        case page
+        /// For each object that is allocated or freed: some per cent of a busy host.
+        case object
+    }
+
+    /// What is watched only when asked for, with `--arm`.
+    public enum Arm: String, CaseIterable, Sendable {
+        case slab
+        case skbs
+    }
+
     public struct Candidate: Equatable, Sendable {
         public var path: String
         public var programs: [String]
         public var needs: [Need]
         public var known: UInt64
+        public var cost: Cost
+        /// What this way cannot see; empty where it sees all.
+        public var blind: String
+
+        init(
+            _ path: String, _ programs: [String], needs: [Need], known: [rw_known], cost: Cost,
+            blind: String
+        ) {
+            self.path = path
+            self.programs = programs
+            self.needs = needs
+            self.known = known.reduce(0) { $0 | UInt64($1.rawValue) }
+            self.cost = cost
+            self.blind = blind
+        }
     }
 
     public struct Signal: Equatable, Sendable {
         public var stem: UInt32
         public var name: String
         public var candidates: [Candidate]
+        /// nil: always watched.
+        public var armedBy: Arm?
+
+        init(_ stem: rw_stem, _ name: String, armedBy: Arm? = nil, _ candidates: Candidate...) {
+            self.stem = stem.rawValue
+            self.name = name
+            self.candidates = candidates
+            self.armedBy = armedBy
+        }
     }
 
     public struct Choice: Equatable, Sendable {
@@ -40,16 +92,24 @@ public struct HookPlan: Equatable, Sendable {
         public var known: UInt64
         public var state: UInt32
         public var reason: String
+        /// nil where nothing runs.
+        public var cost: Cost?
+        public var blind: String = ""
     }
 
     /// Programs that are not attached to anything: we run them.
-    static let runByUs: Set<String> = ["find_nodes", "start_sampler", "final_report"]
+    static let runByUs: Set<String> = [
+        "find_nodes", "start_sampler", "final_report", "find_tcp_sockets", "find_unix_sockets",
+        "find_socket_tasks",
+    ]
 
     private let facts: KernelFacts
+    private let armed: Set<Arm>
     private var refused: [String: String] = [:]
 
-    public init(facts: KernelFacts) {
+    public init(facts: KernelFacts, armed: Set<Arm> = []) {
         self.facts = facts
+        self.armed = armed
     }
 
     /// Strikes a program that the kernel did not take.
@@ -61,6 +121,11 @@ public struct HookPlan: Equatable, Sendable {
     public var choices: [Choice] {
         Self.signals.map { signal in
             var reason = ""
+            if let arm = signal.armedBy, !armed.contains(arm) {
+                return Choice(
+                    stem: signal.stem, name: signal.name, path: "", programs: [], known: 0,
+                    state: RW_HOOK_OFF.rawValue, reason: "off; --arm \(arm.rawValue) arms it")
+            }
             for (rank, candidate) in signal.candidates.enumerated() {
                 if let lack = lack(of: candidate) {
                     if reason.isEmpty { reason = "\(candidate.path): \(lack)" }
@@ -70,7 +135,7 @@ public struct HookPlan: Equatable, Sendable {
                     stem: signal.stem, name: signal.name, path: candidate.path,
                     programs: candidate.programs, known: candidate.known,
                     state: (rank == 0 ? RW_HOOK_PRIMARY : RW_HOOK_FALLBACK).rawValue,
-                    reason: reason)
+                    reason: reason, cost: candidate.cost, blind: candidate.blind)
             }
             return Choice(
                 stem: signal.stem, name: signal.name, path: "", programs: [], known: 0,

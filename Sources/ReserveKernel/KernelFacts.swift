@@ -18,18 +18,22 @@ public struct KernelFacts: Equatable, Sendable {
 
     public init() {}
 
-    /// The names that the plan may ask about, so that discovery is one pass.
-    static let tracepointsAsked = [
-        "mm_page_alloc", "mm_page_free", "mm_vmscan_direct_reclaim_begin",
-        "mm_vmscan_direct_reclaim_end", "block_rq_issue", "block_rq_complete", "block_rq_requeue",
-        "block_bio_queue", "block_bio_complete", "signal_generate", "mark_victim",
-    ]
-    static let functionsAsked = [
-        "throttle_direct_reclaim", "allow_direct_reclaim", "vmpressure_prio",
-    ]
-    static let symbolsAsked = [
-        "end_swap_bio_write", "end_swap_bio_read", "pcpu_hot", "__preempt_count", "this_cpu_off",
-    ]
+    /// The names that the plan asks about, so that discovery is one pass.
+    static let tracepointsAsked = asked {
+        if case .tracepoint(let name) = $0 { [name] } else { [] }
+    }
+    static let functionsAsked = asked { if case .fentry(let name) = $0 { [name] } else { [] } }
+    static let symbolsAsked = asked { need in
+        switch need {
+        case .symbols(let names), .anySymbol(let names): names
+        default: []
+        }
+    }
+
+    private static func asked(_ names: (HookPlan.Need) -> [String]) -> [String] {
+        let needs = HookPlan.signals.flatMap(\.candidates).flatMap(\.needs)
+        return Set(needs.flatMap(names)).sorted()
+    }
 
     /// Looks at the running kernel.
     ///

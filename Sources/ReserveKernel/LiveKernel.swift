@@ -20,6 +20,8 @@ public struct LiveKernel: ~Copyable {
         public var slowThresholdNanoseconds: UInt64 = 50_000_000
         /// `RW_RESERVE_FAILED` records per 100 ms; more are counted as suppressed.
         public var failedPerWindow: UInt32 = 32
+        /// Hooks that cost more than a calm host should pay.
+        public var armed: Set<HookPlan.Arm> = []
 
         public init() {}
     }
@@ -28,6 +30,7 @@ public struct LiveKernel: ~Copyable {
     private let ring: rw_ring
     /// The attached programs and their stems.
     private let watched: [(name: String, stem: Int)]
+    private var missedBefore: [UInt64]
     /// Totals and working state of the programs, live.
     public let shared: UnsafeMutablePointer<rw_shared>
     /// What was chosen for each signal.
@@ -41,7 +44,7 @@ public struct LiveKernel: ~Copyable {
     public static func attach(
         facts: KernelFacts, settings: Settings
     ) throws(WatchError) -> LiveKernel {
-        var plan = HookPlan(facts: facts)
+        var plan = HookPlan(facts: facts, armed: settings.armed)
         // Each turn strikes one program; there are fewer programs than turns.
         for _ in 0..<32 {
             let choices = plan.choices
@@ -114,6 +117,9 @@ public struct LiveKernel: ~Copyable {
         shared.pointee.settings.failed_per_window = settings.failedPerWindow
         shared.pointee.settings.end_swap_bio_write = facts.symbols["end_swap_bio_write"] ?? 0
         shared.pointee.settings.end_swap_bio_read = facts.symbols["end_swap_bio_read"] ?? 0
+        shared.pointee.settings.swap_info = facts.symbols["swap_info"] ?? 0
+        shared.pointee.settings.slab_objects = programs.contains("slab_object_freed") ? 1 : 0
+        shared.pointee.settings.drops_by_reason = programs.contains("socket_filtered") ? 0 : 1
         shared.pointee.settings.nbd_phases = programs.contains("nbd_sent") ? 1 : 0
         shared.pointee.settings.walk_waiters = programs.contains("throttle_exit") ? 0 : 1
         for program in programs where !HookPlan.runByUs.contains(program) {
@@ -125,15 +131,42 @@ public struct LiveKernel: ~Copyable {
             }
         }
         if programs.contains("find_nodes") {
-            let result = rw_bpf_find_nodes(bpf)
-            if result != 0 {
+            if rw_bpf_run_iterator(bpf, "find_nodes") != 0 {
                 return .refused(program: "find_nodes", reason: String(cString: rw_bpf_message()))
             }
             if rw_bpf_start_sampler(bpf) != 0 {
                 return .refused(program: "start_sampler", reason: String(cString: rw_bpf_message()))
             }
         }
-        return nil
+        return findSockets(bpf, programs: programs)
+    }
+
+    /// Runs those of the socket iterators that are loaded, in every network namespace.
+    private static func findSockets(_ bpf: OpaquePointer, programs: [String]) -> Attempt? {
+        var failed: Attempt?
+        func run(_ program: String) {
+            guard failed == nil, programs.contains(program) else { return }
+            if rw_bpf_run_iterator(bpf, program) != 0 {
+                failed = .refused(program: program, reason: String(cString: rw_bpf_message()))
+            }
+        }
+        run("find_socket_tasks")
+        if programs.contains("find_tcp_sockets") {
+            _ = NetworkNamespaces.forEach {
+                run("find_tcp_sockets")
+                run("find_unix_sockets")
+            }
+        }
+        return failed
+    }
+
+    /// Looks again for SOCK_MEMALLOC sockets where their marking cannot be hooked: when the
+    /// swap table has changed.
+    public func findNewSockets() {
+        let programs = choices.flatMap(\.programs)
+        if !programs.contains("socket_marked") {
+            _ = Self.findSockets(bpf, programs: programs.filter { $0 != "find_socket_tasks" })
+        }
     }
 
     private init(bpf: OpaquePointer, choices: [HookPlan.Choice]) throws(WatchError) {
@@ -147,8 +180,10 @@ public struct LiveKernel: ~Copyable {
         self.choices = choices
         // A file that we read ourselves is known as well: the caller fills it in.
         watched = choices.flatMap { choice in
-            choice.programs.map { (name: $0, stem: Int(choice.stem) & Int(RW_STEM_SLOTS - 1)) }
+            choice.programs.filter { !HookPlan.runByUs.contains($0) }
+                .map { (name: $0, stem: Int(choice.stem) & Int(RW_STEM_SLOTS - 1)) }
         }
+        missedBefore = Array(repeating: 0, count: watched.count)
         known = choices.reduce(0) { $0 | $1.known }
     }
 
@@ -156,22 +191,31 @@ public struct LiveKernel: ~Copyable {
         rw_bpf_close(bpf)
     }
 
-    /// Puts into `record` how often the kernel skipped our programs, by stem. One system call
-    /// for each program; the kernel answers from its own memory.
-    public func fillMissed(_ record: inout rw_counters_record) {
-        record.missed_known = 1
-        withUnsafeMutableBytes(of: &record.missed) { bytes in
-            let missed = bytes.assumingMemoryBound(to: UInt64.self)
-            for index in watched.indices {
-                let skipped = watched[index].name.withCString { rw_bpf_missed(bpf, $0) }
-                if skipped < 0 {
-                    record.missed_known = 0
-                } else {
-                    missed[watched[index].stem] &+= UInt64(skipped)
-                }
+    /// How often the kernel skipped our programs; nil when it does not tell. One system call
+    /// for each program; the kernel answers from its own memory. `changed` is handed each
+    /// program whose figure rose. Does not allocate.
+    public mutating func readMissed(
+        into missed: inout InlineArray<16, UInt64>, changed: (Int, UInt64) -> Void
+    ) -> Bool {
+        var known = true
+        missed = InlineArray(repeating: 0)
+        for index in watched.indices {
+            let skipped = watched[index].name.withCString { rw_bpf_missed(bpf, $0) }
+            if skipped < 0 {
+                known = false
+                continue
+            }
+            missed[watched[index].stem] &+= UInt64(skipped)
+            if UInt64(skipped) != missedBefore[index] {
+                missedBefore[index] = UInt64(skipped)
+                changed(index, UInt64(skipped))
             }
         }
+        return known
     }
+
+    /// Name and stem of the attached program with this index.
+    public func program(at index: Int) -> (name: String, stem: Int) { watched[index] }
 
     /// Stops the sampling and puts the figures of this moment into the ring: for the end.
     public func reportFinally() {

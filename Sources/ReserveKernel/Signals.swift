@@ -7,114 +7,218 @@ extension HookPlan {
     ///
     /// A candidate without programs is a file that the agent reads itself
     /// (`VmstatFallback`). Adding a signal: CONTRIBUTING.md, "A new stem".
-    public static let signals: [Signal] = [
+    public static let signals: [Signal] =
+        memorySignals + reclaimSignals + deviceSignals + oomSignals + slabSignals + socketSignals
+
+    private static let memorySignals = [
         Signal(
-            stem: RW_STEM_WATERMARK.rawValue, name: "watermark.zones",
-            candidates: [
-                Candidate(
-                    path: "bpf_timer over pg_data_t",
-                    programs: ["find_nodes", "start_sampler", "final_report"], needs: [],
-                    known: UInt64(RW_KNOWN_ZONES.rawValue)),
-                Candidate(
-                    path: "/proc/zoneinfo", programs: [], needs: [],
-                    known: UInt64(RW_KNOWN_ZONES.rawValue)),
-            ]),
+            RW_STEM_WATERMARK, "watermark.zones",
+            Candidate(
+                "bpf_timer over pg_data_t", ["find_nodes", "start_sampler", "final_report"],
+                needs: [], known: [RW_KNOWN_ZONES], cost: .beat,
+                blind: "dips between two samples; nodes without a kswapd"),
+            Candidate(
+                "/proc/zoneinfo", [], needs: [], known: [RW_KNOWN_ZONES], cost: .beat,
+                blind: "dips between two readings; nothing while the agent does not run")),
         Signal(
-            stem: RW_STEM_RESERVE.rawValue, name: "reserve.taken",
-            candidates: [
-                Candidate(
-                    path: "tp_btf/mm_page_alloc, preempt_count",
-                    programs: ["reserve_alloc", "reserve_free"],
-                    needs: [
-                        .tracepoint("mm_page_alloc"), .tracepoint("mm_page_free"),
-                        .anySymbol(["pcpu_hot", "__preempt_count"]),
-                    ],
-                    known: UInt64(RW_KNOWN_RESERVE.rawValue | RW_KNOWN_CONTEXT.rawValue)),
-                Candidate(
-                    path: "tp_btf/mm_page_alloc",
-                    programs: ["reserve_alloc_no_context", "reserve_free"],
-                    needs: [.tracepoint("mm_page_alloc"), .tracepoint("mm_page_free")],
-                    known: UInt64(RW_KNOWN_RESERVE.rawValue)),
-            ]),
-        Signal(
-            stem: RW_STEM_DIRECT_RECLAIM.rawValue, name: "direct_reclaim.stays",
-            candidates: [
-                Candidate(
-                    path: "tp_btf/mm_vmscan_direct_reclaim_begin, _end",
-                    programs: ["reclaim_begin", "reclaim_end"],
-                    needs: [
-                        .tracepoint("mm_vmscan_direct_reclaim_begin"),
-                        .tracepoint("mm_vmscan_direct_reclaim_end"),
-                    ],
-                    known: UInt64(RW_KNOWN_DIRECT_RECLAIM.rawValue))
-            ]),
-        Signal(
-            stem: RW_STEM_DIRECT_RECLAIM.rawValue, name: "direct_reclaim.allocstall",
-            candidates: [
-                Candidate(
-                    path: "fentry/vmpressure_prio", programs: ["reclaim_pass"],
-                    needs: [.fentry("vmpressure_prio")],
-                    known: UInt64(RW_KNOWN_ALLOCSTALL.rawValue)),
-                vmstat(known: RW_KNOWN_ALLOCSTALL),
-            ]),
-        Signal(
-            stem: RW_STEM_THROTTLE.rawValue, name: "throttle.calls",
-            candidates: [
-                Candidate(
-                    path: "fentry, fexit/throttle_direct_reclaim",
-                    programs: ["throttle_enter", "throttle_evaluated", "throttle_exit"],
-                    needs: [
-                        .fentry("throttle_direct_reclaim"), .fentry("allow_direct_reclaim"),
-                        .symbols(["this_cpu_off"]),
-                    ],
-                    known: UInt64(RW_KNOWN_THROTTLE.rawValue | RW_KNOWN_SNAPSHOT.rawValue)),
-                vmstat(known: RW_KNOWN_THROTTLE),
-            ]),
-        Signal(
-            stem: RW_STEM_NBD.rawValue, name: "nbd.requests",
-            candidates: [
-                Candidate(
-                    path: "tp_btf/block_rq_issue, _complete, _requeue",
-                    programs: ["nbd_issue", "nbd_complete", "nbd_requeue"],
-                    needs: [
-                        .tracepoint("block_rq_issue"), .tracepoint("block_rq_complete"),
-                        .tracepoint("block_rq_requeue"),
-                    ],
-                    known: UInt64(RW_KNOWN_NBD.rawValue))
-            ]),
-        Signal(
-            stem: RW_STEM_NBD.rawValue, name: "nbd.phases",
-            candidates: [
-                Candidate(
-                    path: "tp_btf/nbd_header_sent, _received",
-                    programs: ["nbd_sent", "nbd_received"], needs: [.module("nbd")], known: 0)
-            ]),
-        Signal(
-            stem: RW_STEM_SWAP.rawValue, name: "swap.pages",
-            candidates: [
-                Candidate(
-                    path: "tp_btf/block_bio_queue, _complete",
-                    programs: ["swap_queue", "swap_complete"],
-                    needs: [
-                        .tracepoint("block_bio_queue"), .tracepoint("block_bio_complete"),
-                        .symbols(["end_swap_bio_write", "end_swap_bio_read"]),
-                    ],
-                    known: UInt64(RW_KNOWN_SWAP.rawValue)),
-                vmstat(known: RW_KNOWN_SWAP),
-            ]),
-        Signal(
-            stem: RW_STEM_OOM.rawValue, name: "oom.kills",
-            candidates: [
-                Candidate(
-                    path: "tp_btf/mark_victim, signal_generate",
-                    programs: ["oom_signal", "oom_mark"],
-                    needs: [.tracepoint("mark_victim"), .tracepoint("signal_generate")],
-                    known: UInt64(RW_KNOWN_OOM.rawValue)),
-                vmstat(known: RW_KNOWN_OOM),
-            ]),
+            RW_STEM_RESERVE, "reserve.taken",
+            Candidate(
+                "tp_btf/mm_page_alloc, preempt_count", ["reserve_alloc", "reserve_free"],
+                needs: [
+                    .tracepoint("mm_page_alloc"), .tracepoint("mm_page_free"),
+                    .anySymbol(["pcpu_hot", "__preempt_count"]),
+                ],
+                known: [RW_KNOWN_RESERVE, RW_KNOWN_CONTEXT, RW_KNOWN_BELOW_MIN], cost: .page,
+                blind: "an interrupt's pages while it hit this program (counted as missed)"),
+            Candidate(
+                "tp_btf/mm_page_alloc", ["reserve_alloc_no_context", "reserve_free"],
+                needs: [.tracepoint("mm_page_alloc"), .tracepoint("mm_page_free")],
+                known: [RW_KNOWN_RESERVE, RW_KNOWN_BELOW_MIN], cost: .page,
+                blind: "the context; an interrupt's pages while it hit this program")),
     ]
 
-    private static func vmstat(known: rw_known) -> Candidate {
-        Candidate(path: "/proc/vmstat", programs: [], needs: [], known: UInt64(known.rawValue))
+    private static let reclaimSignals = [
+        Signal(
+            RW_STEM_DIRECT_RECLAIM, "direct_reclaim.stays",
+            tracepoints(
+                ["mm_vmscan_direct_reclaim_begin", "mm_vmscan_direct_reclaim_end"],
+                ["reclaim_begin", "reclaim_end"], known: [RW_KNOWN_DIRECT_RECLAIM], cost: .rare,
+                blind: "reclaim of a memory cgroup's own limit")),
+        Signal(
+            RW_STEM_DIRECT_RECLAIM, "direct_reclaim.allocstall",
+            Candidate(
+                "fentry/vmpressure_prio", ["reclaim_pass"], needs: [.fentry("vmpressure_prio")],
+                known: [RW_KNOWN_ALLOCSTALL], cost: .rare, blind: ""),
+            vmstat(RW_KNOWN_ALLOCSTALL)),
+        Signal(
+            RW_STEM_THROTTLE, "throttle.calls",
+            Candidate(
+                "fentry, fexit/throttle_direct_reclaim",
+                ["throttle_enter", "throttle_evaluated", "throttle_exit"],
+                needs: [
+                    .fentry("throttle_direct_reclaim"), .fentry("allow_direct_reclaim"),
+                    .symbols(["this_cpu_off"]),
+                ],
+                known: [RW_KNOWN_THROTTLE, RW_KNOWN_SNAPSHOT], cost: .rare, blind: ""),
+            Candidate(
+                "/proc/vmstat", [], needs: [], known: [RW_KNOWN_THROTTLE], cost: .beat,
+                blind: "who begins and ends; tasks are seen waiting every 100 ms")),
+        Signal(
+            RW_STEM_KSWAPD, "kswapd.wakes",
+            tracepoints(
+                ["mm_vmscan_kswapd_wake", "mm_vmscan_kswapd_sleep", "mm_vmscan_wakeup_kswapd"],
+                ["kswapd_woke", "kswapd_slept", "kswapd_asked"], known: [RW_KNOWN_KSWAPD],
+                cost: .rare, blind: "nodes beyond the eighth")),
+        Signal(
+            RW_STEM_RECLAIM_WAIT, "reclaim_wait.waits",
+            tracepoints(
+                ["mm_vmscan_throttled"], ["reclaim_waited"], known: [RW_KNOWN_RECLAIM_WAIT],
+                cost: .rare, blind: "a wait that has not ended (a fifth of a second at most)")),
+    ]
+
+    private static let deviceSignals = [
+        Signal(
+            RW_STEM_NBD, "nbd.requests",
+            tracepoints(
+                ["block_rq_issue", "block_rq_complete", "block_rq_requeue"],
+                ["nbd_issue", "nbd_complete", "nbd_requeue"], known: [RW_KNOWN_NBD],
+                cost: .request, blind: "requests that wait in the scheduler, not yet issued")),
+        Signal(
+            RW_STEM_NBD, "nbd.phases",
+            Candidate(
+                "tp_btf/nbd_header_sent, _received", ["nbd_sent", "nbd_received"],
+                needs: [.module("nbd")], known: [], cost: .request,
+                blind: "replies after the header was read")),
+        Signal(
+            RW_STEM_SWAP, "swap.pages",
+            Candidate(
+                "tp_btf/block_bio_queue, _complete, block_rq_complete",
+                ["swap_queue", "swap_complete", "swap_request_complete"],
+                needs: [
+                    .tracepoint("block_bio_queue"), .tracepoint("block_bio_complete"),
+                    .tracepoint("block_rq_complete"),
+                    .symbols(["end_swap_bio_write", "end_swap_bio_read"]),
+                ],
+                known: [RW_KNOWN_SWAP, RW_KNOWN_SWAP_DEVICES], cost: .request,
+                blind: "synchronous devices (zram, pmem), swap files on network file systems"),
+            vmstat(RW_KNOWN_SWAP)),
+        Signal(
+            RW_STEM_SWAP, "swap.usage",
+            Candidate(
+                "swap_info[]", [], needs: [.symbols(["swap_info"])],
+                known: [RW_KNOWN_SWAP_USAGE], cost: .beat, blind: "swap beyond the 16th area")),
+    ]
+
+    private static let oomSignals = [
+        Signal(
+            RW_STEM_OOM, "oom.kills",
+            tracepoints(
+                ["mark_victim", "signal_generate"], ["oom_signal", "oom_mark"],
+                known: [RW_KNOWN_OOM], cost: .rare, blind: ""),
+            vmstat(RW_KNOWN_OOM)),
+        Signal(
+            RW_STEM_OOM, "oom.points",
+            Candidate(
+                "fentry/oom_kill_process", ["oom_chosen"], needs: [.fentry("oom_kill_process")],
+                known: [], cost: .rare, blind: "")),
+        Signal(
+            RW_STEM_OOM, "oom.freed",
+            Candidate(
+                "fentry/exit_mmap", ["oom_torn_down"], needs: [.fentry("exit_mmap")],
+                known: [RW_KNOWN_OOM_FREED], cost: .rare, blind: "victims marked before the start")
+        ),
+    ]
+
+    private static let slabSignals = [
+        Signal(
+            RW_STEM_SLAB, "slab.slabs",
+            Candidate(
+                "fexit/allocate_slab, fentry/__free_slab", ["slab_allocated", "slab_freed"],
+                needs: [.fentry("allocate_slab"), .fentry("__free_slab")],
+                known: [RW_KNOWN_SLAB], cost: .slab, blind: "kmalloc of more than two pages")),
+        Signal(
+            RW_STEM_SLAB, "slab.refusals",
+            Candidate(
+                "fexit/gfp_pfmemalloc_allowed", ["slab_question"],
+                needs: [.fentry("gfp_pfmemalloc_allowed")], known: [RW_KNOWN_SLAB_REFUSALS],
+                cost: .rare, blind: "which cache refused")),
+        Signal(
+            RW_STEM_SLAB, "slab.objects", armedBy: .slab,
+            tracepoints(
+                ["kmem_cache_alloc", "kmem_cache_free", "kmalloc", "kfree"],
+                ["slab_object_allocated", "slab_object_freed", "slab_kmalloc", "slab_kfree"],
+                known: [RW_KNOWN_SLAB_OBJECTS], cost: .object,
+                blind: "objects of bulk allocations")),
+    ]
+
+    private static let socketSignals = [
+        Signal(
+            RW_STEM_SOCKET, "socket.memalloc",
+            Candidate(
+                "fentry/sk_set_memalloc, iter/tcp, iter/unix",
+                [
+                    "socket_marked", "socket_moved", "socket_freed", "find_tcp_sockets",
+                    "find_unix_sockets",
+                ],
+                needs: [
+                    .fentry("sk_set_memalloc"), .fentry("sk_destruct"),
+                    .tracepoint("inet_sock_set_state"),
+                ],
+                known: [RW_KNOWN_SOCKETS, RW_KNOWN_SOCKETS_MARKED], cost: .connection,
+                blind: "sockets marked earlier in a network namespace without process and name"),
+            Candidate(
+                "iter/tcp, iter/unix, nbd_config",
+                ["socket_moved", "find_tcp_sockets", "find_unix_sockets"],
+                needs: [.tracepoint("inet_sock_set_state")], known: [RW_KNOWN_SOCKETS],
+                cost: .connection,
+                blind: "sockets marked after the start that no NBD device and no new swap leads to")
+        ),
+        Signal(
+            RW_STEM_SOCKET, "socket.tasks",
+            Candidate(
+                "fexit/inet_csk_accept, iter/task_file", ["socket_accepted", "find_socket_tasks"],
+                needs: [.fentry("inet_csk_accept")], known: [], cost: .connection,
+                blind: "sockets handed to another process"),
+            Candidate(
+                "iter/task_file", ["find_socket_tasks"], needs: [], known: [], cost: .once,
+                blind: "who accepted after the start")),
+        Signal(
+            RW_STEM_SOCKET, "socket.drops",
+            Candidate(
+                "fexit/sk_filter_trim_cap, tp_btf/kfree_skb", ["socket_filtered", "packet_freed"],
+                needs: [.fentry("sk_filter_trim_cap"), .tracepoint("kfree_skb")],
+                known: [RW_KNOWN_DROPS, RW_KNOWN_DELIVERED], cost: .packet,
+                blind: "packets dropped before a socket is known"),
+            Candidate(
+                "tp_btf/kfree_skb", ["packet_freed"], needs: [.tracepoint("kfree_skb")],
+                known: [RW_KNOWN_DROPS], cost: .packet,
+                blind: "the socket; before v6.18 a socket filter's own drops count as well")),
+        Signal(
+            RW_STEM_SOCKET, "socket.received",
+            tracepoints(
+                ["netif_receive_skb"], ["packet_received"], known: [RW_KNOWN_RECEIVED],
+                cost: .packet, blind: "packets taken before the stack (XDP)")),
+        Signal(
+            RW_STEM_SOCKET, "socket.skbs", armedBy: .skbs,
+            Candidate(
+                "fexit/__alloc_skb", ["packet_allocated"], needs: [.fentry("__alloc_skb")],
+                known: [RW_KNOWN_SKBS], cost: .packet,
+                blind: "receive buffers that drivers build from their own pages")),
+    ]
+
+    private static func vmstat(_ known: rw_known) -> Candidate {
+        Candidate(
+            "/proc/vmstat", [], needs: [], known: [known], cost: .beat,
+            blind: "single events: only their number is known")
+    }
+
+    /// What needs its tracepoints and nothing else: "tp_btf/block_rq_issue and 2 more".
+    private static func tracepoints(
+        _ names: [String], _ programs: [String], known: [rw_known], cost: Cost, blind: String
+    ) -> Candidate {
+        let more = names.count > 1 ? " and \(names.count - 1) more" : ""
+        return Candidate(
+            "tp_btf/" + names[0] + more, programs,
+            needs: names.map { .tracepoint($0) }, known: known, cost: cost, blind: blind)
     }
 }

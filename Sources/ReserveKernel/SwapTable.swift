@@ -64,6 +64,13 @@ public struct SwapTable: ~Copyable {
         device.size_kib = size
         device.used_kib = used
         let path = unescape(fields[0])
+        var status = stat()
+        if stat(path, &status) == 0 {
+            // A partition is the device itself, a file lies on one.
+            let number = UInt64(device.is_partition == 1 ? status.st_rdev : status.st_dev)
+            device.major = rw_device_major(number)
+            device.minor = rw_device_minor(number)
+        }
         if device.is_partition == 1 {
             copy(nbdDisk(below: path) ?? "", into: &device.nbd_disk)
         } else if let block = blockDevice(ofFile: path) {
@@ -132,18 +139,5 @@ public struct SwapTable: ~Copyable {
         guard let resolved = realpath(path, nil) else { return nil }
         defer { free(resolved) }
         return String(cString: resolved)
-    }
-
-    private static func entries(of directory: String) -> [String] {
-        guard let stream = opendir(directory) else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix(while: { $0 != 0 }), as: UTF8.self)
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names.sorted()
     }
 }

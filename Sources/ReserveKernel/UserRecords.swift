@@ -28,6 +28,9 @@ public enum UserRecords {
         public var count: UInt64 = 0
         public var worstGapNanoseconds: UInt64 = 0
         public var readerLost: UInt64 = 0
+        /// By stem, from the last ``LiveKernel/readMissed(into:changed:)``.
+        public var missed = InlineArray<16, UInt64>(repeating: 0)
+        public var missedKnown = false
 
         public init() {}
     }
@@ -91,8 +94,28 @@ public enum UserRecords {
         record.beat_worst_gap_ns = beat.worstGapNanoseconds
         record.beats = beat.count
         record.counters = kernel.shared.pointee.counters
-        kernel.fillMissed(&record)
+        record.wide = kernel.shared.pointee.wide
+        record.missed_known = beat.missedKnown ? 1 : 0
+        withUnsafeMutableBytes(of: &record.missed) { bytes in
+            for stem in 0..<16 {
+                bytes.storeBytes(of: beat.missed[stem], toByteOffset: stem * 8, as: UInt64.self)
+            }
+        }
         vmstat.fill(&record.counters, missing: missing)
+    }
+
+    /// How often the kernel skipped one program.
+    public static func program(
+        name: String, stem: Int, missed: UInt64, bootNanoseconds: UInt64
+    ) -> rw_program {
+        var record = rw_program()
+        record.header = userHeader(
+            stem: RW_STEM_AGENT, kind: RW_AGENT_PROGRAM.rawValue,
+            size: MemoryLayout<rw_program>.size, bootNanoseconds: bootNanoseconds)
+        copy(name, into: &record.name)
+        record.stem = UInt32(stem)
+        record.missed = missed
+        return record
     }
 
     /// A bare header of the agent's stem: time passed, or the agent stopped.

@@ -65,10 +65,82 @@ public struct CounterTotals: Sendable {
         public var output: UInt64 = 0
         public var nbdUntracked: UInt64 = 0
         public var nbdDevicesUntracked: UInt64 = 0
+        public var socketsUntracked: UInt64 = 0
+        public var stacksUntracked: UInt64 = 0
+        public var swapUntracked: UInt64 = 0
+        public init() {}
+    }
+
+    /// Allocations that kept their mark and yet came from a zone below min.
+    public struct BelowMin: Sendable {
+        public var allocations: UInt64 = 0
+        public var pages: UInt64 = 0
+        /// By ``Allowance``.
+        public var by = InlineArray<8, UInt64>(repeating: 0)
+        public init() {}
+    }
+
+    public struct Kswapd: Sendable {
+        /// Equals pageoutrun of /proc/vmstat.
+        public var wakes: UInt64 = 0
+        public var sleeps: UInt64 = 0
+        public var requests: UInt64 = 0
+        public init() {}
+    }
+
+    /// By ``ReclaimReason``.
+    public struct ReclaimWaits: Sendable {
+        public var count = InlineArray<8, UInt64>(repeating: 0)
+        public var nanoseconds = InlineArray<8, UInt64>(repeating: 0)
+        public init() {}
+    }
+
+    public struct Slab: Sendable {
+        public var allocated: UInt64 = 0
+        public var freed: UInt64 = 0
+        public var fromReserve: UInt64 = 0
+        public var cachesUntracked: UInt64 = 0
+        public init() {}
+    }
+
+    public struct SlabQuestions: Sendable {
+        /// Calls of mm/slub.c:gfp_pfmemalloc_allowed()'s caller that met a reserve slab.
+        public var asked: UInt64 = 0
+        public var refused: UInt64 = 0
+        public init() {}
+    }
+
+    public struct SlabObjects: Sendable {
+        public var kmallocs: UInt64 = 0
+        public var kmallocBytes: UInt64 = 0
+        public var kfrees: UInt64 = 0
+        public init() {}
+    }
+
+    /// Packets in PFMEMALLOC memory; nil: not observed.
+    public struct Packets: Sendable {
+        public var allocated: UInt64?
+        public var received: UInt64?
+        public var delivered: UInt64?
+        /// Equals PFMemallocDrop of /proc/net/netstat, over all network namespaces.
+        public var dropped: UInt64?
+        /// kfree_skb() of such a packet, for whatever reason.
+        public var freed: UInt64?
         public init() {}
     }
 
     public var reserve: Reserve?
+    public var belowMin: BelowMin?
+    public var kswapd: Kswapd?
+    public var reclaimWaits: ReclaimWaits?
+    public var slab: Slab?
+    public var slabQuestions: SlabQuestions?
+    public var slabObjects: SlabObjects?
+    public var packets = Packets()
+    public var socketsKnown = false
+    public var socketsMarked: UInt64?
+    public var swapDevicesKnown = false
+    public var oomFreedPages: UInt64?
     /// Whether contexts other than unknown can be told.
     public var contextKnown = false
     public var zonesKnown = false

@@ -19,6 +19,8 @@ public struct Event: Sendable {
         case reserveTaken(ReserveAllocation)
         case reserveReturned(ReserveReturn)
         case allocationFailed(ReserveAllocation)
+        /// A page of a zone below min, by an allocation that kept its mark.
+        case allocatedBelowMin(ReserveAllocation)
         case reclaimInside(ReclaimStay)
         case reclaimLeft(ReclaimStay)
         case throttleBegan(ThrottleStay)
@@ -29,7 +31,20 @@ public struct Event: Sendable {
         case swapDevice(SwapDevice)
         case swapTableRead
         case swapFailed(SwapFailure)
+        case swapUsage(SwapUsage)
         case oom(OOMVictim)
+        case oomFreed(OOMFreed)
+        case kswapd(KswapdMove)
+        case reclaimWait(ReclaimWait)
+        case slabTaken(SlabAllocation)
+        case slabRefused(SlabAllocation)
+        case slabCache(SlabCache)
+        case socket(SocketSample)
+        case socketGone(SocketSample)
+        case socketDrop(SocketDrop)
+        case stack(KernelStack)
+        case pressure(PressureSample)
+        case programMissed(ProgramMissed)
         case cgroupName(id: UInt64, path: FixedText)
         /// A stem or kind of a newer agent: skipped, counted, shown.
         case unknown(stem: UInt16, kind: UInt16)
@@ -70,6 +85,8 @@ public struct HookFact: Sendable {
         case fallback
         /// Not observed on this host: what it would tell is unknown, never zero.
         case missing
+        /// Armed only when asked for; as unknown as a missing one.
+        case off
         case unknown(UInt32)
     }
 
@@ -128,6 +145,10 @@ public struct NodeSample: Sendable {
     public var throttleWaiters: UInt64 = 0
     public var kswapdTID: UInt32 = 0
     public var kswapdOrder: UInt32 = 0
+    /// Since the agent's start: balance_pgdat() begun, kswapd asleep, wakeup_kswapd() called.
+    public var kswapdWakes: UInt64 = 0
+    public var kswapdSleeps: UInt64 = 0
+    public var kswapdRequests: UInt64 = 0
 
     public init() {}
 }
@@ -152,6 +173,22 @@ public struct Entitlement: Sendable, Hashable {
     public var oomVictim: Bool { rawValue & 4 != 0 }
 }
 
+/// What lets an allocation below min although it keeps a mark: mm/page_alloc.c:
+/// gfp_to_alloc_flags(), the first that applies.
+public enum Allowance: UInt8, Sendable, Hashable, CaseIterable {
+    /// It passed the mark, and others took the zone below meanwhile.
+    case none = 0
+    /// __GFP_HIGH, may block.
+    case high = 1
+    /// __GFP_HIGH, may not block.
+    case atomic = 2
+    /// May not block, without __GFP_HIGH.
+    case nonBlock = 3
+    /// A real-time task in process context.
+    case realTime = 4
+    case unknown = 7
+}
+
 /// An allocation that took from the reserve, or one that got nothing.
 public struct ReserveAllocation: Sendable {
     public var task: TaskIdentity
@@ -161,6 +198,10 @@ public struct ReserveAllocation: Sendable {
     public var order: UInt8
     public var context: AllocationContext
     public var entitlement: Entitlement
+    /// Why an allocation that kept its mark may go below min.
+    public var allowance = Allowance.none
+    /// Id of a ``KernelStack``; nil: not taken.
+    public var stack: UInt32?
 
     public init(
         task: TaskIdentity, serial: UInt64, gfpFlags: UInt32, order: UInt8,
@@ -262,6 +303,21 @@ public struct NBDSample: Sendable {
     public var readBytes: UInt64 = 0
     public var writtenBytes: UInt64 = 0
     public var latency = LatencyBuckets(repeating: 0)
+    /// nil where struct nbd_device could not be read: unknown.
+    public var config: Config?
+
+    /// drivers/block/nbd.c:struct nbd_device and struct nbd_config.
+    public struct Config: Sendable {
+        /// 0: disconnected.
+        public var connections: UInt32 = 0
+        public var liveConnections: UInt32 = 0
+        /// Of the client that sits in NBD_DO_IT; 0 for one that left after netlink.
+        public var clientPID: UInt32 = 0
+        /// Of a request; 0: none is set.
+        public var timeoutNanoseconds: UInt64 = 0
+        public var deadConnTimeoutNanoseconds: UInt64 = 0
+        public init() {}
+    }
 
     public struct Phases: Sendable {
         public var sent: UInt64 = 0
@@ -295,6 +351,9 @@ public struct SwapDevice: Sendable {
     public var priority: Int32 = 0
     public var sizeKiB: UInt64 = 0
     public var usedKiB: UInt64 = 0
+    /// Of the block device that its bios name; 0, 0 where it is not known.
+    public var major: UInt32 = 0
+    public var minor: UInt32 = 0
 
     public init() {}
 }
@@ -320,6 +379,11 @@ public struct OOMVictim: Sendable {
     public var rssPages: UInt64
     public var scoreAdjust: Int32
     public var uid: UInt32
+    /// oom_badness() of the victim; nil: not observed.
+    public var points: Int64?
+    public var anonPages: UInt64 = 0
+    public var filePages: UInt64 = 0
+    public var shmemPages: UInt64 = 0
 
     public init(
         task: TaskIdentity, killed: Bool, totalVMPages: UInt64, rssPages: UInt64,

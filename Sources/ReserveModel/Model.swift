@@ -6,7 +6,7 @@
 /// the same notices as the live stream did, byte for byte.
 public struct Model: Sendable {
     public let policy: Policy
-    public private(set) var picture = Picture()
+    public internal(set) var picture = Picture()
 
     private var hasStarted = false
     private var nextSummary: UInt64 = 0
@@ -18,6 +18,8 @@ public struct Model: Sendable {
     private var zoneLevels = BoundedList<Level>(capacity: 48)
     private var nodeLevels = BoundedList<Level>(capacity: 8)
     private var nextReclaimNotice = BoundedList<StallMark>(capacity: 1024)
+    /// What is told as sums, once for each interval.
+    var groups = IntervalGroups()
     /// The table of /proc/swaps that is being read now.
     private var readingSwaps = BoundedList<SwapDevice>(capacity: 32)
 
@@ -46,6 +48,7 @@ public struct Model: Sendable {
         }
         let now = event.bootNanoseconds
         startIfDue(event, &notices)
+        countReceived(event.body)
         switch event.body {
         case .host(let host): begin(host, at: now)
         case .hook(let hook): picture.hooks.append(hook)
@@ -56,7 +59,8 @@ public struct Model: Sendable {
         case .node(let node): take(node, at: now, &notices)
         case .reserveTaken(let allocation): take(allocation, at: now)
         case .reserveReturned(let block): release(block)
-        case .allocationFailed(let allocation): count(allocation, failed: true)
+        case .allocationFailed(let allocation): count(allocation, .failed)
+        case .allocatedBelowMin(let allocation): count(allocation, .belowMin)
         case .reclaimInside(let stay): enter(stay)
         case .reclaimLeft(let stay): leave(stay, at: now, &notices)
         case .throttleBegan(let stay): beginThrottle(stay, at: now, &notices)
@@ -74,6 +78,9 @@ public struct Model: Sendable {
         case .oom(let victim):
             if victim.killed { picture.oomKills.append(victim) }
             notices.append(Notice(bootNanoseconds: now, severity: .warning, body: .oom(victim)))
+        case .swapUsage, .oomFreed, .kswapd, .reclaimWait, .slabTaken, .slabRefused, .slabCache,
+            .socket, .socketGone, .socketDrop, .stack, .pressure, .programMissed:
+            applyWide(event, &notices)
         case .cgroupName(let id, let path):
             if let index = picture.cgroups.firstIndex(where: { $0.id == id }) {
                 picture.cgroups[index].path = path
@@ -134,10 +141,12 @@ public struct Model: Sendable {
             let taker = intervalTakers[index]
             notices.append(
                 Notice(
-                    bootNanoseconds: now, severity: taker.pages > 0 ? .notice : .info,
+                    bootNanoseconds: now,
+                    severity: taker.pages > 0 || taker.failed > 0 ? .notice : .info,
                     body: .reserve(taker)))
         }
         intervalTakers.removeAll()
+        tellGroups(now, &notices)
         let lost = picture.lostRecords &+ picture.untracked &+ notices.overflowed
         let missed = picture.missedEvents ?? 0
         if lost != toldLost || missed >= nextMissed {
@@ -256,15 +265,15 @@ public struct Model: Sendable {
     // MARK: reserve
 
     private mutating func take(_ allocation: ReserveAllocation, at now: UInt64) {
-        count(allocation, failed: false)
+        count(allocation, .taken)
         if let index = picture.takers.firstIndex(where: {
             $0.task.comm == allocation.task.comm && $0.context == allocation.context
                 && $0.entitlement == allocation.entitlement
         }) {
-            picture.takers[index].add(allocation, failed: false)
+            picture.takers[index].add(allocation, .taken)
         } else {
             var taker = Taker(allocation)
-            taker.add(allocation, failed: false)
+            taker.add(allocation, .taken)
             picture.takers.append(taker)
         }
         guard allocation.serial != 0 else { return }
@@ -275,15 +284,16 @@ public struct Model: Sendable {
             Picture.ReserveBlock(serial: allocation.serial, takenBootNanoseconds: now), at: place)
     }
 
-    private mutating func count(_ allocation: ReserveAllocation, failed: Bool) {
+    private mutating func count(_ allocation: ReserveAllocation, _ outcome: Taker.Outcome) {
         if let index = intervalTakers.firstIndex(where: {
             $0.task == allocation.task && $0.context == allocation.context
                 && $0.entitlement == allocation.entitlement
+                && $0.allowance == allocation.allowance
         }) {
-            intervalTakers[index].add(allocation, failed: failed)
+            intervalTakers[index].add(allocation, outcome)
         } else {
             var taker = Taker(allocation)
-            taker.add(allocation, failed: failed)
+            taker.add(allocation, outcome)
             intervalTakers.append(taker)
         }
     }

@@ -35,6 +35,13 @@ public struct Notice: Sendable {
         case resumed
     }
 
+    public enum SocketPhase: Sendable, Equatable {
+        case appeared
+        /// Its TCP state is another one.
+        case moved
+        case gone
+    }
+
     public enum Body: Sendable {
         /// The stream begins; facts and hooks are in the picture.
         case start
@@ -50,6 +57,17 @@ public struct Notice: Sendable {
         case swapGone(SwapDevice)
         case swapFailed(SwapFailure)
         case oom(OOMVictim)
+        case oomFreed(OOMFreed)
+        case kswapd(KswapdMove)
+        /// What one task waited for one reason within one summary interval.
+        case reclaimWaits(WaitGroup)
+        /// Slabs that one task took from the reserve, or was refused, within one interval.
+        case slab(SlabGroup)
+        case socket(SocketPhase, SocketSample)
+        /// What one socket lost within one summary interval.
+        case drops(DropGroup)
+        /// A kernel stack, before the first line that names its id.
+        case stack(KernelStack)
         /// Something was lost since the last summary: figures are in the picture.
         case loss
         case summary(isFinal: Bool, intervalNanoseconds: UInt64)
@@ -78,6 +96,12 @@ public struct Taker: Sendable {
     public var pages: UInt64 = 0
     /// Allocations that got nothing (of all, not only of those entitled to the reserve).
     public var failed: UInt64 = 0
+    /// Allocations that kept their mark and yet came from a zone below min, and their pages.
+    public var belowMin: UInt64 = 0
+    public var belowMinPages: UInt64 = 0
+    public var allowance: Allowance
+    /// Id of the last stack that was taken of it.
+    public var stack: UInt32?
     /// All flags seen, as this kernel numbers them.
     public var gfpFlags: UInt32 = 0
     public var largestOrder: UInt8 = 0
@@ -86,15 +110,26 @@ public struct Taker: Sendable {
         task = allocation.task
         context = allocation.context
         entitlement = allocation.entitlement
+        allowance = allocation.allowance
     }
 
-    mutating func add(_ allocation: ReserveAllocation, failed isFailed: Bool) {
-        if isFailed {
-            failed &+= 1
-        } else {
+    enum Outcome {
+        case taken
+        case failed
+        case belowMin
+    }
+
+    mutating func add(_ allocation: ReserveAllocation, _ outcome: Outcome) {
+        switch outcome {
+        case .taken:
             allocations &+= 1
             pages &+= allocation.pages
+        case .failed: failed &+= 1
+        case .belowMin:
+            belowMin &+= 1
+            belowMinPages &+= allocation.pages
         }
+        if let stack = allocation.stack { self.stack = stack }
         gfpFlags |= allocation.gfpFlags
         largestOrder = max(largestOrder, allocation.order)
     }

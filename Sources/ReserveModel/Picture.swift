@@ -5,7 +5,7 @@
 /// A value, made only of what the events told. nil means unknown.
 public struct Picture: Sendable {
     public var host: HostFacts?
-    public var hooks = BoundedList<HookFact>(capacity: 32)
+    public var hooks = BoundedList<HookFact>(capacity: 48)
     public var zones = BoundedList<ZoneSample>(capacity: 48)
     public var nodes = BoundedList<NodeSample>(capacity: 8)
     public var devices = BoundedList<NBDState>(capacity: 16)
@@ -21,6 +21,18 @@ public struct Picture: Sendable {
     public var cgroups = BoundedList<CgroupName>(capacity: 1024)
     /// Stays that reached the slow threshold, by name, since the start.
     public var waiters = BoundedList<WaiterTotals>(capacity: 256)
+    /// Swap devices by their bios; ``swaps`` has the lines of /proc/swaps.
+    public var swapUsages = BoundedList<SwapUsage>(capacity: 16)
+    /// SOCK_MEMALLOC sockets that are there now.
+    public var sockets = BoundedList<SocketSample>(capacity: 64)
+    /// Slab caches that changed since the start.
+    public var caches = BoundedList<SlabCache>(capacity: 256)
+    public var stacks = BoundedList<KernelStack>(capacity: 256)
+    public var missedPrograms = BoundedList<ProgramMissed>(capacity: 64)
+    /// nil: this kernel does not tell.
+    public var pressure: PressureSample?
+    /// Records that came through the kernel's ring, by stem: equals `emitted` when all is read.
+    public var received = InlineArray<16, UInt64>(repeating: 0)
     public var counters: CounterTotals?
     public var oomKills = BoundedList<OOMVictim>(capacity: 64)
     /// Records that this build does not know, or that were too short.
@@ -103,8 +115,11 @@ public struct Picture: Sendable {
         var sum =
             takers.overflowed + blocks.overflowed + reclaimers.overflowed + throttled.overflowed
             + waiters.overflowed + cgroups.overflowed + devices.overflowed + zones.overflowed
+            + swapUsages.overflowed + sockets.overflowed + caches.overflowed + stacks.overflowed
         if let counters {
             sum &+= counters.loss.nbdUntracked &+ counters.loss.nbdDevicesUntracked
+            sum &+= counters.loss.socketsUntracked &+ counters.loss.stacksUntracked
+            sum &+= counters.loss.swapUntracked &+ (counters.slab?.cachesUntracked ?? 0)
             sum &+= counters.directReclaim?.untracked ?? 0
             sum &+= counters.reserve?.untrackedPages ?? 0
         }
@@ -115,6 +130,17 @@ public struct Picture: Sendable {
 /// The wire's numbers of the stems, for tables that are kept by stem.
 public enum Stem {
     public static let reserve = 1
+    public static let watermark = 2
+    public static let directReclaim = 3
+    public static let throttle = 4
+    public static let nbd = 5
+    public static let swap = 6
+    public static let oom = 7
+    public static let kswapd = 8
+    public static let reclaimWait = 9
+    public static let slab = 10
+    public static let socket = 11
+    public static let cgroup = 12
     public static let agent = 13
     /// Names by number; what is not listed has none yet.
     public static func name(_ number: Int) -> StaticString? {

@@ -30,11 +30,82 @@ extension RecordDecoder {
             totals.kernel.oomKill = raw.oom_kill
             totals.oomMarked = raw.oom_marked
         }
+        decodeWide(record, into: &totals)
         totals.loss = loss(record)
         totals.timerTicks = raw.timer_ticks
         totals.beats = record.beats
         totals.beatWorstGapNanoseconds = record.beat_worst_gap_ns
         return totals
+    }
+
+    /// What came after wire 1; a wire 1 record knows none of it.
+    private static func decodeWide(
+        _ record: rw_counters_record, into totals: inout CounterTotals
+    ) {
+        let raw = record.wide
+        func known(_ bit: rw_known, _ value: UInt64) -> UInt64? {
+            record.known & UInt64(bit.rawValue) != 0 ? value : nil
+        }
+        if known(RW_KNOWN_BELOW_MIN, 0) != nil {
+            var below = CounterTotals.BelowMin()
+            below.allocations = raw.below_min
+            below.pages = raw.below_min_pages
+            below.by = eight(raw.below_min_by)
+            totals.belowMin = below
+        }
+        if known(RW_KNOWN_KSWAPD, 0) != nil {
+            var kswapd = CounterTotals.Kswapd()
+            kswapd.wakes = raw.kswapd_wakes
+            kswapd.sleeps = raw.kswapd_sleeps
+            kswapd.requests = raw.kswapd_requests
+            totals.kswapd = kswapd
+        }
+        if known(RW_KNOWN_RECLAIM_WAIT, 0) != nil {
+            var waits = CounterTotals.ReclaimWaits()
+            waits.count = eight(raw.reclaim_waits)
+            waits.nanoseconds = eight(raw.reclaim_wait_ns)
+            totals.reclaimWaits = waits
+        }
+        if known(RW_KNOWN_SLAB, 0) != nil {
+            var slab = CounterTotals.Slab()
+            slab.allocated = raw.slabs_allocated
+            slab.freed = raw.slabs_freed
+            slab.fromReserve = raw.slabs_from_reserve
+            slab.cachesUntracked = raw.slab_caches_untracked
+            totals.slab = slab
+        }
+        if known(RW_KNOWN_SLAB_REFUSALS, 0) != nil {
+            var questions = CounterTotals.SlabQuestions()
+            questions.asked = raw.slab_questions
+            questions.refused = raw.slab_refusals
+            totals.slabQuestions = questions
+        }
+        if known(RW_KNOWN_SLAB_OBJECTS, 0) != nil {
+            var objects = CounterTotals.SlabObjects()
+            objects.kmallocs = raw.kmallocs
+            objects.kmallocBytes = raw.kmalloc_bytes
+            objects.kfrees = raw.kfrees
+            totals.slabObjects = objects
+        }
+        totals.packets.allocated = known(RW_KNOWN_SKBS, raw.pfmemalloc_allocated)
+        totals.packets.received = known(RW_KNOWN_RECEIVED, raw.pfmemalloc_received)
+        totals.packets.delivered = known(RW_KNOWN_DELIVERED, raw.pfmemalloc_delivered)
+        totals.packets.dropped = known(RW_KNOWN_DROPS, raw.pfmemalloc_drop)
+        totals.packets.freed = known(RW_KNOWN_DROPS, raw.pfmemalloc_freed)
+        totals.socketsKnown = known(RW_KNOWN_SOCKETS, 0) != nil
+        totals.socketsMarked = known(RW_KNOWN_SOCKETS_MARKED, raw.sockets_marked)
+        totals.swapDevicesKnown = known(RW_KNOWN_SWAP_DEVICES, 0) != nil
+        totals.oomFreedPages = known(RW_KNOWN_OOM_FREED, raw.oom_freed_pages)
+    }
+
+    private static func eight<Tuple>(_ tuple: Tuple) -> InlineArray<8, UInt64> {
+        var values = InlineArray<8, UInt64>(repeating: 0)
+        withUnsafeBytes(of: tuple) { bytes in
+            for index in 0..<min(8, bytes.count / 8) {
+                values[index] = bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
+            }
+        }
+        return values
     }
 
     private static func reserve(_ raw: rw_counters) -> CounterTotals.Reserve {
@@ -90,6 +161,9 @@ extension RecordDecoder {
         loss.output = record.reader_lost
         loss.nbdUntracked = raw.nbd_untracked
         loss.nbdDevicesUntracked = raw.nbd_devices_untracked
+        loss.socketsUntracked = record.wide.sockets_untracked
+        loss.stacksUntracked = record.wide.stacks_untracked
+        loss.swapUntracked = record.wide.swap_untracked
         return loss
     }
 

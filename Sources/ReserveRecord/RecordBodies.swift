@@ -7,11 +7,16 @@ import ReserveModel
 
 extension RecordDecoder {
     static func allocation(_ record: rw_reserve) -> ReserveAllocation {
-        ReserveAllocation(
+        var allocation = ReserveAllocation(
             task: task(record.task), serial: record.serial, gfpFlags: record.gfp_flags,
             order: record.order, context: context(record.context),
             entitlement: Entitlement(rawValue: record.entitlement))
+        allocation.allowance = Allowance(rawValue: record.allowance) ?? .unknown
+        allocation.stack = stackID(record.stack)
+        return allocation
     }
+
+    static func stackID(_ raw: Int32) -> UInt32? { raw >= 0 ? UInt32(raw) : nil }
 
     private static func context(_ raw: UInt8) -> AllocationContext {
         switch UInt32(raw) {
@@ -66,6 +71,9 @@ extension RecordDecoder {
         node.throttleWaiters = record.throttle_waiters
         node.kswapdTID = record.kswapd_tid
         node.kswapdOrder = record.kswapd_order
+        node.kswapdWakes = record.kswapd_wakes
+        node.kswapdSleeps = record.kswapd_sleeps
+        node.kswapdRequests = record.kswapd_requests
         return node
     }
 
@@ -106,6 +114,15 @@ extension RecordDecoder {
         device.readBytes = record.read_bytes
         device.writtenBytes = record.written_bytes
         device.latency = buckets(record.latency_us)
+        if record.config_known != 0 {
+            var config = NBDSample.Config()
+            config.connections = record.connections
+            config.liveConnections = record.live_connections
+            config.clientPID = record.client_pid
+            config.timeoutNanoseconds = record.timeout_ns
+            config.deadConnTimeoutNanoseconds = record.dead_conn_timeout_ns
+            device.config = config
+        }
         return device
     }
 
@@ -127,6 +144,8 @@ extension RecordDecoder {
         device.priority = record.priority
         device.sizeKiB = record.size_kib
         device.usedKiB = record.used_kib
+        device.major = record.major
+        device.minor = record.minor
         return device
     }
 
@@ -140,9 +159,14 @@ extension RecordDecoder {
     }
 
     static func oom(_ record: rw_oom, killed: Bool) -> OOMVictim {
-        OOMVictim(
+        var victim = OOMVictim(
             task: task(record.victim), killed: killed, totalVMPages: record.total_vm_pages,
             rssPages: record.rss_pages, scoreAdjust: record.score_adj, uid: record.uid)
+        victim.points = record.points != 0 ? record.points : nil
+        victim.anonPages = record.anon_pages
+        victim.filePages = record.file_pages
+        victim.shmemPages = record.shmem_pages
+        return victim
     }
 
     static func host(_ record: rw_host) -> HostFacts {
@@ -169,6 +193,7 @@ extension RecordDecoder {
         case RW_HOOK_PRIMARY.rawValue: hook.state = .primary
         case RW_HOOK_FALLBACK.rawValue: hook.state = .fallback
         case RW_HOOK_MISSING.rawValue: hook.state = .missing
+        case RW_HOOK_OFF.rawValue: hook.state = .off
         default: hook.state = .unknown(record.state)
         }
         hook.signal = text(record.signal)

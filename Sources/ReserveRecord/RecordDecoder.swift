@@ -28,6 +28,8 @@ public enum RecordDecoder {
             return load(bytes, rw_reserve.self).map { .reserveTaken(allocation($0)) }
         case (RW_STEM_RESERVE.rawValue, RW_RESERVE_FAILED.rawValue):
             return load(bytes, rw_reserve.self).map { .allocationFailed(allocation($0)) }
+        case (RW_STEM_RESERVE.rawValue, RW_RESERVE_BELOW_MIN.rawValue):
+            return load(bytes, rw_reserve.self).map { .allocatedBelowMin(allocation($0)) }
         case (RW_STEM_RESERVE.rawValue, RW_RESERVE_RETURNED.rawValue):
             return load(bytes, rw_reserve.self).map {
                 .reserveReturned(
@@ -63,6 +65,35 @@ public enum RecordDecoder {
             return load(bytes, rw_oom.self).map {
                 .oom(oom($0, killed: kind == RW_OOM_KILL.rawValue))
             }
+        case (RW_STEM_SWAP.rawValue, RW_SWAP_USAGE.rawValue):
+            return load(bytes, rw_swap_usage.self).map { .swapUsage(swapUsage($0)) }
+        case (RW_STEM_OOM.rawValue, RW_OOM_FREED.rawValue):
+            return load(bytes, rw_oom_freed.self).map { .oomFreed(oomFreed($0)) }
+        case (RW_STEM_KSWAPD.rawValue, RW_KSWAPD_WOKE.rawValue),
+            (RW_STEM_KSWAPD.rawValue, RW_KSWAPD_SLEPT.rawValue):
+            return load(bytes, rw_kswapd.self).map {
+                .kswapd(kswapd($0, woke: kind == RW_KSWAPD_WOKE.rawValue))
+            }
+        case (RW_STEM_RECLAIM_WAIT.rawValue, RW_RECLAIM_WAIT_ENDED.rawValue):
+            return load(bytes, rw_reclaim_wait.self).map { .reclaimWait(reclaimWait($0)) }
+        case (RW_STEM_SLAB.rawValue, RW_SLAB_TAKEN.rawValue):
+            return load(bytes, rw_slab.self).map { .slabTaken(slab($0)) }
+        case (RW_STEM_SLAB.rawValue, RW_SLAB_REFUSED.rawValue):
+            return load(bytes, rw_slab.self).map { .slabRefused(slab($0)) }
+        case (RW_STEM_SLAB.rawValue, RW_SLAB_CACHE.rawValue):
+            return load(bytes, rw_slab_cache.self).map { .slabCache(slabCache($0)) }
+        case (RW_STEM_SOCKET.rawValue, RW_SOCKET_STATE.rawValue):
+            return load(bytes, rw_socket.self).map { .socket(socket($0)) }
+        case (RW_STEM_SOCKET.rawValue, RW_SOCKET_GONE.rawValue):
+            return load(bytes, rw_socket.self).map { .socketGone(socket($0)) }
+        case (RW_STEM_SOCKET.rawValue, RW_SOCKET_DROPPED.rawValue):
+            return load(bytes, rw_socket_drop.self).map { .socketDrop(socketDrop($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_STACK.rawValue):
+            return load(bytes, rw_stack.self).map { .stack(stack($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_PRESSURE.rawValue):
+            return load(bytes, rw_pressure.self).map { .pressure(pressure($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_PROGRAM.rawValue):
+            return load(bytes, rw_program.self).map { .programMissed(programMissed($0)) }
         case (RW_STEM_CGROUP.rawValue, RW_CGROUP_NAME.rawValue):
             return load(bytes, rw_cgroup.self).map {
                 .cgroupName(id: $0.cgroup_id, path: text($0.path))
@@ -82,6 +113,16 @@ public enum RecordDecoder {
         }
     }
 
+    /// The record, or nil when it is shorter than any wire ever had it.
+    private static func load<Record: BitwiseCopyable & GrownRecord>(
+        _ bytes: UnsafeRawBufferPointer, _ type: Record.Type
+    ) -> Record? {
+        if bytes.count >= MemoryLayout<Record>.size { return bytes.loadUnaligned(as: type) }
+        guard bytes.count >= Record.firstSize else { return nil }
+        return Record.grown(from: bytes)
+    }
+
+    /// A record that never grew.
     private static func load<Record: BitwiseCopyable>(
         _ bytes: UnsafeRawBufferPointer, _ type: Record.Type
     ) -> Record? {

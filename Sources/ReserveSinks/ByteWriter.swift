@@ -74,6 +74,11 @@ public struct ByteWriter: ~Copyable {
 
     public mutating func hexadecimal(_ value: UInt64) {
         text("0x")
+        hexadecimalDigits(value)
+    }
+
+    /// Without "0x" and leading zeros.
+    mutating func hexadecimalDigits(_ value: UInt64) {
         var started = false
         for shift in stride(from: 60, through: 0, by: -4) {
             let digit = UInt8(value >> UInt64(shift) & 15)

@@ -88,6 +88,12 @@ extension ByteWriter {
         field("allocations", taker.allocations)
         field("pages", taker.pages)
         field("failed", taker.failed)
+        if taker.belowMin > 0 {
+            field("below_min", taker.belowMin)
+            field("below_min_pages", taker.belowMinPages)
+            field("allowance", word: taker.allowance.word)
+        }
+        field("stack", known: taker.stack.map { UInt64($0) })
         field("gfp_flags", taker.gfpFlags)
         field("largest_order", UInt64(taker.largestOrder))
     }
@@ -136,6 +142,13 @@ extension ByteWriter {
         field("read_bytes", large: sample.readBytes)
         field("written_bytes", large: sample.writtenBytes)
         field("latency_us", sample.latency)
+        if let config = sample.config {
+            field("connections", config.connections)
+            field("live_connections", config.liveConnections)
+            field("client_pid", config.clientPID)
+            field("timeout_ms", config.timeoutNanoseconds / 1_000_000)
+            field("dead_conn_timeout_ms", config.deadConnTimeoutNanoseconds / 1_000_000)
+        }
     }
 
     mutating func nbdFailure(_ failure: NBDFailure) {
@@ -154,6 +167,10 @@ extension ByteWriter {
         field("size_kib", device.sizeKiB)
         field("used_kib", device.usedKiB)
         field("priority", signed: device.priority)
+        if device.major != 0 {
+            field("major", device.major)
+            field("minor", device.minor)
+        }
     }
 
     mutating func swapFailure(_ failure: SwapFailure) {
@@ -165,10 +182,15 @@ extension ByteWriter {
     }
 
     mutating func oom(_ victim: OOMVictim, picture: borrowing Picture) {
+        field("phase", word: "marked")
         task(victim.task, picture: picture)
         field("killed", victim.killed)
         field("total_vm_pages", victim.totalVMPages)
         field("rss_pages", victim.rssPages)
+        field("anon_pages", victim.anonPages)
+        field("file_pages", victim.filePages)
+        field("shmem_pages", victim.shmemPages)
+        if let points = victim.points { field("points", signed64: points) }
         field("oom_score_adj", signed: victim.scoreAdjust)
         field("uid", victim.uid)
     }
@@ -180,8 +202,18 @@ extension ByteWriter {
             stems("suppressed", loss.suppressed)
             stems("emitted", loss.emitted)
             if let missed = loss.missed { stems("missed", missed) }
+            stems("received", picture.received)
             field("output", loss.output)
         }
+        openArray("missed_by_program")
+        for index in picture.missedPrograms.indices {
+            let program = picture.missedPrograms[index]
+            element()
+            field("program", foreign: program.name)
+            field("missed", program.missed)
+            close()
+        }
+        closeArray()
         field("untracked", picture.untracked)
         field("unknown_records", picture.unknownRecords)
         field("malformed_records", picture.malformedRecords)

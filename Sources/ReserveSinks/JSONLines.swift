@@ -49,6 +49,15 @@ public struct JSONLines: ~Copyable {
             writer.swap(device)
         case .swapFailed(let failure): writer.swapFailure(failure)
         case .oom(let victim): writer.oom(victim, picture: picture)
+        case .oomFreed(let freed): writer.oomFreed(freed, picture: picture)
+        case .kswapd(let move): writer.kswapd(move)
+        case .reclaimWaits(let group): writer.waits(group, picture: picture)
+        case .slab(let group): writer.slab(group, picture: picture)
+        case .socket(let phase, let socket):
+            writer.field("phase", word: phase.word)
+            writer.socket(socket, picture: picture)
+        case .drops(let group): writer.drops(group, picture: picture)
+        case .stack(let stack): writer.stack(stack)
         case .loss: writer.loss(picture)
         case .summary(let isFinal, let interval):
             writer.summary(picture, isFinal: isFinal, intervalNanoseconds: interval)

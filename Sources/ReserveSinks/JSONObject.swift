@@ -58,6 +58,11 @@ extension ByteWriter {
         number(Int64(value))
     }
 
+    mutating func field(_ name: StaticString, signed64 value: Int64) {
+        key(name)
+        number(value)
+    }
+
     mutating func field(_ name: StaticString, _ value: Bool) {
         key(name)
         text(value ? "true" : "false")

@@ -38,6 +38,8 @@ extension ByteWriter {
             close()
         }
         closeArray()
+        if picture.counters?.swapDevicesKnown ?? false { swapUsages(picture) }
+        wideTotals(picture)
         open("loss")
         loss(picture)
         close()
@@ -64,10 +66,11 @@ extension ByteWriter {
         if picture.counters?.throttle == nil { unknown("throttle") }
         if !(picture.counters?.nbdKnown ?? false) { unknown("nbd") }
         if !(picture.counters?.zonesKnown ?? false) { unknown("zones") }
+        wideUnknown(picture)
         closeArray()
     }
 
-    private mutating func unknown(_ name: StaticString) {
+    mutating func unknown(_ name: StaticString) {
         comma()
         byte(UInt8(ascii: "\""))
         text(name)

@@ -46,10 +46,6 @@ extension ByteWriter {
         number(picture.lostRecords)
     }
 
-    private mutating func known(_ value: UInt64?) {
-        if let value { number(value) } else { text("?") }
-    }
-
     private mutating func statusOfNodes(_ picture: borrowing Picture, pageKB: UInt64) {
         if picture.nodes.isEmpty { text("free ?") }
         for index in picture.nodes.indices {

@@ -18,6 +18,10 @@ public struct TextLines: ~Copyable {
         switch notice.body {
         case .reserve(let taker): return taker.pages >= 256
         case .directReclaim(_, let stay): return stay.durationNanoseconds >= longStay
+        case .kswapd(let move): return (move.awakeNanoseconds ?? 0) >= longStay
+        case .reclaimWaits(let group): return group.totalNanoseconds >= longStay
+        case .slab(let group): return group.times >= 64
+        case .stack: return false
         default: return true
         }
     }
@@ -74,6 +78,8 @@ public struct TextLines: ~Copyable {
             writer.text(", ")
             writer.number(victim.rssPages * pageKB)
             writer.text(" kB resident")
+        case .oomFreed, .kswapd, .reclaimWaits, .slab, .socket, .drops, .stack:
+            writer.wideLine(notice.body, picture: picture, pageKB: pageKB)
         case .loss:
             writer.lossLine(picture)
         case .summary(let isFinal, _): writer.statusLine(picture, isFinal: isFinal, pageKB: pageKB)

@@ -72,12 +72,123 @@ extension Notice.DevicePhase {
     }
 }
 
+extension Allowance {
+    var word: StaticString {
+        switch self {
+        case .none: return "none"
+        case .high: return "high"
+        case .atomic: return "atomic"
+        case .nonBlock: return "non_block"
+        case .realTime: return "real_time"
+        case .unknown: return "unknown"
+        }
+    }
+}
+
+extension ReclaimReason {
+    /// As mm/vmscan.c names them, without the prefix VMSCAN_THROTTLE_.
+    var word: StaticString {
+        switch self {
+        case .writeback: return "writeback"
+        case .isolated: return "isolated"
+        case .noProgress: return "noprogress"
+        case .congested: return "congested"
+        case .other: return "other"
+        }
+    }
+}
+
+extension Notice.SocketPhase {
+    var word: StaticString {
+        switch self {
+        case .appeared: return "appeared"
+        case .moved: return "moved"
+        case .gone: return "gone"
+        }
+    }
+}
+
+extension SocketSample.Found {
+    var word: StaticString {
+        switch self {
+        case .marked: return "marked"
+        case .iterated: return "iterated"
+        case .ofNBD: return "nbd"
+        case .unknown: return "unknown"
+        }
+    }
+}
+
+extension SocketSample {
+    var familyWord: StaticString {
+        switch family {
+        case 1: return "unix"
+        case 2: return "inet"
+        case 10: return "inet6"
+        default: return "other"
+        }
+    }
+
+    /// include/net/tcp_states.h; unix sockets use the same numbers.
+    var stateWord: StaticString {
+        switch state {
+        case 1: return "established"
+        case 2: return "syn_sent"
+        case 3: return "syn_recv"
+        case 4: return "fin_wait1"
+        case 5: return "fin_wait2"
+        case 6: return "time_wait"
+        case 7: return "close"
+        case 8: return "close_wait"
+        case 9: return "last_ack"
+        case 10: return "listen"
+        case 11: return "closing"
+        default: return "other"
+        }
+    }
+
+    /// Whose it is, by the callback that the owner put in; empty where that tells nothing.
+    var ownerWord: StaticString {
+        if !disk.isEmpty { return "nbd" }
+        if owner.starts(with: "nvme_tcp_data_ready") { return "nvme_tcp" }
+        if owner.starts(with: "iscsi_sw_tcp_data_ready") { return "iscsi" }
+        if owner.starts(with: "xs_") { return "sunrpc" }
+        if owner.starts(with: "sock_def_readable") || owner.starts(with: "unix_") {
+            return "unknown"
+        }
+        return "other"
+    }
+}
+
+extension FixedText {
+    func starts(with text: StaticString) -> Bool {
+        guard count >= text.utf8CodeUnitCount else { return false }
+        for index in 0..<text.utf8CodeUnitCount where self[index] != text.utf8Start[index] {
+            return false
+        }
+        return true
+    }
+}
+
+extension SocketDrop.Reason {
+    /// As the kernel names them, in lower case, without the prefix SKB_DROP_REASON_.
+    var word: StaticString {
+        switch self {
+        case .socketFilter: return "socket_filter"
+        case .pfmemalloc: return "pfmemalloc"
+        case .notTold: return "not_told"
+        case .other: return "other"
+        }
+    }
+}
+
 extension HookFact.State {
     var word: StaticString {
         switch self {
         case .primary: return "primary"
         case .fallback: return "fallback"
         case .missing: return "missing"
+        case .off: return "off"
         case .unknown: return "unknown"
         }
     }
@@ -93,6 +204,11 @@ public enum NoticeKind: UInt32, CaseIterable, Sendable {
     case nbd
     case swap
     case oom
+    case kswapd
+    case reclaimWait
+    case slab
+    case socket
+    case stack
     case loss
     case summary
 
@@ -106,6 +222,11 @@ public enum NoticeKind: UInt32, CaseIterable, Sendable {
         case .nbd: return "nbd"
         case .swap: return "swap"
         case .oom: return "oom"
+        case .kswapd: return "kswapd"
+        case .reclaimWait: return "reclaim_wait"
+        case .slab: return "slab"
+        case .socket: return "socket"
+        case .stack: return "stack"
         case .loss: return "loss"
         case .summary: return "summary"
         }
@@ -132,7 +253,12 @@ extension Notice {
         case .throttle: return .throttle
         case .nbd, .nbdFailed: return .nbd
         case .swapAppeared, .swapGone, .swapFailed: return .swap
-        case .oom: return .oom
+        case .oom, .oomFreed: return .oom
+        case .kswapd: return .kswapd
+        case .reclaimWaits: return .reclaimWait
+        case .slab: return .slab
+        case .socket, .drops: return .socket
+        case .stack: return .stack
         case .loss: return .loss
         case .summary: return .summary
         }

@@ -37,6 +37,8 @@ extension ByteWriter {
         reserveWords(picture)
         waitWords(picture)
         deviceWords(picture)
+        socketWords(picture)
+        slabWords(picture)
         swapWords(picture, pageKB: pageKB)
         blindWords(picture)
     }

@@ -38,6 +38,7 @@ struct DoctorCommand: ParsableCommand {
         switch choice.state {
         case RW_HOOK_PRIMARY.rawValue: state = "primary "
         case RW_HOOK_FALLBACK.rawValue: state = "fallback"
+        case RW_HOOK_OFF.rawValue: state = "off     "
         default: state = "missing "
         }
         let name = choice.name + String(repeating: " ", count: max(0, 28 - choice.name.count))

@@ -6,6 +6,7 @@ import ReserveModel
 import ReserveSinks
 
 extension LineFormat: ExpressibleByArgument {}
+extension HookPlan.Arm: ExpressibleByArgument {}
 
 extension NoticeKind: ExpressibleByArgument {
     public init?(argument: String) {
@@ -84,6 +85,16 @@ struct EventsCommand: ParsableCommand {
     @Option(help: "Milliseconds from which a stay in direct reclaim is told, 1 to 10000.")
     var slow: Int = 50
 
+    @Option(
+        help: ArgumentHelp(
+            "Watch what costs more than a calm host should pay: slab or skbs; may be repeated.",
+            discussion: """
+                slab: every object that is allocated or freed, by cache. skbs: every packet \
+                buffer that is allocated. docs/cost.md has what they cost.
+                """,
+            valueName: "what"))
+    var arm: [HookPlan.Arm] = []
+
     @Option(help: "Size of the kernel's ring in KiB, a power of two from 4 to 65536.")
     var ring: Int = 1024
 
@@ -114,6 +125,7 @@ struct EventsCommand: ParsableCommand {
         configuration.settings.reportPeriodNanoseconds = UInt64(max(samplePeriod, 100)) * 1_000_000
         configuration.settings.slowThresholdNanoseconds = UInt64(slow) * 1_000_000
         configuration.settings.ringBytes = UInt32(ring) * 1024
+        configuration.settings.armed = Set(arm)
         let failure: Int32
         do throws(WatchError) {
             var watch = try Watch(configuration)

@@ -26,7 +26,8 @@ struct Watch: ~Copyable {
         var realTimePriority: Int32 = 10
     }
 
-    private let kernel: LiveKernel
+    private var kernel: LiveKernel
+    private let pressure: PressureFile
     private let vmstat: VmstatFallback
     /// Only where the kernel refuses to sample the zones by itself.
     private var zoneinfo: ZoneinfoFallback?
@@ -36,6 +37,8 @@ struct Watch: ~Copyable {
     private var recording: RecordingSink?
     private var beat = UserRecords.Beat()
     private var lastTurn: UInt64 = 0
+    /// When what costs a system call for each program is due again.
+    private var nextSecond: UInt64 = 0
     private let configuration: Configuration
     private let missing: UInt64
 
@@ -67,6 +70,7 @@ struct Watch: ~Copyable {
         self.vmstat = vmstat
         self.swaps = swaps
         self.kernel = kernel
+        pressure = PressureFile()
         open(Survival.protect(realTimePriority: configuration.realTimePriority))
     }
 
@@ -88,6 +92,7 @@ struct Watch: ~Copyable {
         var records: [[UInt8]] = []
         swaps.read(bootNanoseconds: now) { records.append([UInt8]($0)) }
         for record in records { record.withUnsafeBytes { take($0) } }
+        kernel.findNewSockets()
     }
 
     /// One record on its way: recorded as it is, then decoded, modelled and told.
@@ -116,6 +121,7 @@ struct Watch: ~Copyable {
         // one moment; then what that put into the ring.
         kernel.reportFinally()
         drain()
+        tellSecond(rw_boot_ns())
         tell(.init(RW_AGENT_STOPPED.rawValue))
         stream.finish(withinMilliseconds: 2000)
         recording?.finish(withinMilliseconds: 2000)
@@ -152,6 +158,10 @@ struct Watch: ~Copyable {
             recording?.take(record)
             stream.take(record)
         }
+        if now >= nextSecond {
+            nextSecond = now + 1_000_000_000
+            tellSecond(now)
+        }
         tell(.init(RW_AGENT_TICK.rawValue))
         stream.flush()
         recording?.flush()
@@ -161,6 +171,29 @@ struct Watch: ~Copyable {
         kernel.drain { record in
             recording?.take(record)
             stream.take(record)
+        }
+    }
+
+    /// What the kernel is asked for each second only: pressure, and what it skipped.
+    private mutating func tellSecond(_ now: UInt64) {
+        if var record = pressure.sample(bootNanoseconds: now) {
+            withUnsafeBytes(of: &record) { take($0) }
+        }
+        var changed = InlineArray<64, UInt64>(repeating: 0)
+        var indices = InlineArray<64, Int>(repeating: 0)
+        var count = 0
+        beat.missedKnown = kernel.readMissed(into: &beat.missed) { index, missed in
+            guard count < 64 else { return }
+            changed[count] = missed
+            indices[count] = index
+            count += 1
+        }
+        for place in 0..<count {
+            let program = kernel.program(at: indices[place])
+            var record = UserRecords.program(
+                name: program.name, stem: program.stem, missed: changed[place],
+                bootNanoseconds: now)
+            withUnsafeBytes(of: &record) { take($0) }
         }
     }
 

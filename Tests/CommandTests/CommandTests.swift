@@ -120,7 +120,27 @@ struct LiveCommandTests {
         let loss = try #require(summary["loss"] as? [String: Any])
         #expect(loss["unknown_records"] as? Int == 0)
         #expect(loss["malformed_records"] as? Int == 0)
-        #expect((summary["unknown"] as? [String])?.isEmpty == true)
+        let unknown = try #require(summary["unknown"] as? [String])
+        #expect(unknown.isEmpty == (name != "wire-1"), "\(unknown)")
+    }
+
+    @Test func whatAnOldAgentDidNotTellIsUnknownAndNotZero() throws {
+        let replay = try Command(["replay", Fixture.recording("wire-1")])
+        let last = try #require(replay.output.split(separator: "\n").last)
+        let line = try #require(
+            try JSONSerialization.jsonObject(with: Data(last.utf8)) as? [String: Any])
+        let summary = try #require(line["summary"] as? [String: Any])
+        let unknown = try #require(summary["unknown"] as? [String])
+        for (name, field) in [
+            ("kswapd", "kswapd"), ("slab", "slab"), ("sockets", "sockets"),
+            ("reclaim_wait", "reclaim_wait"), ("below_min", "below_min"),
+            ("swap_devices", "swap_devices"), ("pressure", "pressure"),
+        ] {
+            #expect(unknown.contains(name))
+            #expect(summary[field] == nil, "\(field)")
+        }
+        #expect(!unknown.contains("allocstall"))
+        #expect(!unknown.contains("reserve"))
     }
 
     @Test(arguments: Fixture.names) func textAndWordsAreAsTheyWere(name: String) throws {

@@ -23,7 +23,7 @@ import Testing
     }
 
     @Test func aKernelWithEverythingGetsTheBestOfEach() {
-        for choice in HookPlan(facts: everything).choices {
+        for choice in HookPlan(facts: everything, armed: Set(HookPlan.Arm.allCases)).choices {
             #expect(choice.state == RW_HOOK_PRIMARY.rawValue, "\(choice.name): \(choice.reason)")
             #expect(choice.reason.isEmpty)
         }
@@ -45,7 +45,8 @@ import Testing
         facts.symbols["__preempt_count"] = nil
         let reserve = choice("reserve.taken", facts)
         #expect(reserve?.programs.first == "reserve_alloc_no_context")
-        #expect(reserve?.known == UInt64(RW_KNOWN_RESERVE.rawValue))
+        #expect(
+            reserve?.known == UInt64(RW_KNOWN_RESERVE.rawValue | RW_KNOWN_BELOW_MIN.rawValue))
     }
 
     @Test func eitherPlaceOfThePreemptCountWillDo() {
@@ -75,7 +76,8 @@ import Testing
 
     @Test func noProgramServesTwoSignals() {
         for facts in [everything, KernelFacts()] {
-            let programs = HookPlan(facts: facts).choices.flatMap(\.programs)
+            let programs = HookPlan(facts: facts, armed: Set(HookPlan.Arm.allCases)).choices
+                .flatMap(\.programs)
             #expect(Set(programs).count == programs.count)
         }
     }
@@ -89,6 +91,42 @@ import Testing
                 #expect(choice.path.utf8.count <= 64)
                 #expect(choice.reason.utf8.count <= 96, "\(choice.reason)")
             }
+        }
+    }
+
+    @Test func whatCostsTooMuchIsOffUntilItIsArmed() {
+        let objects = choice("slab.objects", everything)
+        #expect(objects?.state == RW_HOOK_OFF.rawValue)
+        #expect(objects?.known == 0)
+        #expect(objects?.programs == [])
+        #expect(objects?.reason.contains("--arm slab") == true)
+        let armed = HookPlan(facts: everything, armed: [.slab]).choices
+        #expect(armed.first { $0.name == "slab.objects" }?.cost == .object)
+        #expect(armed.first { $0.name == "socket.skbs" }?.state == RW_HOOK_OFF.rawValue)
+    }
+
+    @Test func aCalmHostPaysForNoObject() {
+        for choice in HookPlan(facts: everything).choices { #expect(choice.cost != .object) }
+    }
+
+    @Test func withoutFentrySocketsAreStillFoundAndTheirMarkingIsUnknown() {
+        var facts = everything
+        facts.fentry = -1
+        let sockets = choice("socket.memalloc", facts)
+        #expect(sockets?.state == RW_HOOK_FALLBACK.rawValue)
+        #expect(sockets?.programs.contains("find_tcp_sockets") == true)
+        #expect((sockets?.known ?? 0) & UInt64(RW_KNOWN_SOCKETS_MARKED.rawValue) == 0)
+        let drops = choice("socket.drops", facts)
+        #expect(drops?.known == UInt64(RW_KNOWN_DROPS.rawValue))
+        #expect(choice("slab.slabs", facts)?.state == RW_HOOK_MISSING.rawValue)
+    }
+
+    @Test func whatRunsHasACostAndAFallbackSaysWhatItCannotSee() {
+        var facts = everything
+        facts.fentry = -1
+        for choice in HookPlan(facts: facts).choices where choice.known != 0 {
+            #expect(choice.cost != nil, "\(choice.name)")
+            if choice.state == RW_HOOK_FALLBACK.rawValue { #expect(!choice.blind.isEmpty) }
         }
     }
 }

@@ -104,4 +104,21 @@ import Testing
     func whatIsNoSwapLineIsPassedOver(line: String) {
         #expect(SwapTable.parse(line: line[...]) == nil)
     }
+
+    private func pressure(_ text: String) -> PressureFile.Figures? {
+        Array(text.utf8).withUnsafeBytes { PressureFile.parse($0) }
+    }
+
+    @Test func pressureIsReadInHundredths() {
+        let figures = pressure(
+            "some avg10=1.23 avg60=0.45 avg300=0.06 total=789\nfull avg10=99.00 avg60=1.00 avg300=0.00 total=18446744073709551615\n"
+        )
+        #expect(figures?.some == PressureFile.Line(average: 123, total: 789))
+        #expect(figures?.full == PressureFile.Line(average: 9900, total: .max))
+    }
+
+    @Test func pressureThatIsNoPressureIsUnknown() {
+        #expect(pressure("") == nil)
+        #expect(pressure("some avg10=1.23\n") == nil)
+    }
 }

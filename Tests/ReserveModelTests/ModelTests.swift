@@ -329,3 +329,123 @@ private func crossings(_ notices: [Notice]) -> [Notice.Crossing] {
         #expect(driver.model.picture.swaps.isEmpty)
     }
 }
+
+@Suite struct WideTests {
+    private func socket(_ serial: UInt64, state: UInt32) -> SocketSample {
+        var socket = SocketSample()
+        socket.serial = serial
+        socket.family = 2
+        socket.state = state
+        return socket
+    }
+
+    private func phases(_ notices: [Notice]) -> [Notice.SocketPhase] {
+        notices.compactMap { if case .socket(let phase, _) = $0.body { phase } else { nil } }
+    }
+
+    @Test func aSocketIsToldWhenItComesMovesAndGoes() {
+        var driver = Driver()
+        #expect(phases(driver.send(.socket(socket(1, state: 1)), at: 1)) == [.appeared])
+        #expect(phases(driver.send(.socket(socket(1, state: 1)), at: 2)) == [])
+        #expect(phases(driver.send(.socket(socket(1, state: 8)), at: 3)) == [.moved])
+        #expect(driver.model.picture.sockets.count == 1)
+        #expect(phases(driver.send(.socketGone(socket(1, state: 7)), at: 4)) == [.gone])
+        #expect(driver.model.picture.sockets.isEmpty)
+    }
+
+    @Test func hundredsOfWaitsGiveOneLineAnInterval() {
+        var driver = Driver()
+        _ = driver.send(.host(HostFacts()), at: 1)
+        for step in 0..<300 {
+            let wait = ReclaimWait(
+                task: task(7), node: 0, reason: .writeback, timeoutNanoseconds: 100_000_000,
+                delayedNanoseconds: UInt64(step + 1) * 1_000_000)
+            let told = driver.send(.reclaimWait(wait), at: 1.1)
+            #expect(!told.contains { if case .reclaimWaits = $0.body { true } else { false } })
+        }
+        let told = driver.send(.tick, at: 2.1)
+        let groups = told.compactMap { notice -> WaitGroup? in
+            if case .reclaimWaits(let group) = notice.body { group } else { nil }
+        }
+        #expect(groups.count == 1)
+        #expect(groups.first?.waits == 300)
+        #expect(groups.first?.longestNanoseconds == 300_000_000)
+        let later = driver.send(.tick, at: 3.1)
+        #expect(!later.contains { if case .reclaimWaits = $0.body { true } else { false } })
+    }
+
+    @Test func dropsAreSummedBySocketAndReason() {
+        var driver = Driver()
+        _ = driver.send(.host(HostFacts()), at: 1)
+        var drop = SocketDrop()
+        drop.local.port = 80
+        drop.bytes = 100
+        drop.reason = .socketFilter
+        _ = driver.send(.socketDrop(drop), at: 1.1)
+        _ = driver.send(.socketDrop(drop), at: 1.2)
+        drop.local.port = 81
+        _ = driver.send(.socketDrop(drop), at: 1.3)
+        let groups = driver.send(.tick, at: 2.1).compactMap { notice -> DropGroup? in
+            if case .drops(let group) = notice.body { group } else { nil }
+        }
+        #expect(groups.map(\.packets) == [2, 1])
+        #expect(groups.first?.bytes == 200)
+    }
+
+    @Test func refusalsAndSlabsOfOneTaskAreToldApart() {
+        var driver = Driver()
+        _ = driver.send(.host(HostFacts()), at: 1)
+        let slab = SlabAllocation(
+            task: task(7), cache: FixedText(), gfpFlags: 1, order: 1, stack: 3)
+        _ = driver.send(.slabTaken(slab), at: 1.1)
+        _ = driver.send(.slabRefused(slab), at: 1.1)
+        let groups = driver.send(.tick, at: 2.1).compactMap { notice -> SlabGroup? in
+            if case .slab(let group) = notice.body { group } else { nil }
+        }
+        #expect(groups.map(\.isRefusal) == [false, true])
+        #expect(groups.map(\.pages) == [2, 0])
+        #expect(groups.first?.stack == 3)
+    }
+
+    @Test func belowMinIsNoTakingFromTheReserve() {
+        var driver = Driver()
+        _ = driver.send(.host(HostFacts()), at: 1)
+        var allocation = ReserveAllocation(
+            task: task(7), serial: 0, gfpFlags: 0x20, order: 2, context: .softirq,
+            entitlement: Entitlement(rawValue: 0))
+        allocation.allowance = .atomic
+        _ = driver.send(.allocatedBelowMin(allocation), at: 1.1)
+        #expect(driver.model.picture.takers.isEmpty)
+        let takers = driver.send(.tick, at: 2.1).compactMap { notice -> Taker? in
+            if case .reserve(let taker) = notice.body { taker } else { nil }
+        }
+        #expect(takers.first?.belowMin == 1)
+        #expect(takers.first?.belowMinPages == 4)
+        #expect(takers.first?.pages == 0)
+        #expect(takers.first?.allowance == .atomic)
+    }
+
+    @Test func whatCameThroughTheRingIsCountedByStem() {
+        var driver = Driver()
+        _ = driver.send(.host(HostFacts()), at: 1)
+        _ = driver.send(.zone(zone(free: 1)), at: 1)
+        _ = driver.send(.zone(zone(free: 2)), at: 1)
+        _ = driver.send(.swapTableRead, at: 1)
+        _ = driver.send(.swapUsage(SwapUsage()), at: 1)
+        #expect(driver.model.picture.received[Stem.watermark] == 2)
+        #expect(driver.model.picture.received[Stem.swap] == 1)
+        #expect(driver.model.picture.received[Stem.agent] == 0)
+    }
+
+    @Test func aCacheAndADeviceAreOneEntryHoweverOftenTold() {
+        var driver = Driver()
+        var cache = SlabCache()
+        cache.serial = 4
+        for count in 1...3 {
+            cache.slabsAllocated = UInt64(count)
+            _ = driver.send(.slabCache(cache), at: Double(count))
+        }
+        #expect(driver.model.picture.caches.count == 1)
+        #expect(driver.model.picture.caches[0].slabsAllocated == 3)
+    }
+}

@@ -103,4 +103,114 @@ import Testing
         #expect(totals.reserve == nil)
         #expect(totals.throttle == nil)
     }
+
+    /// A record of `size` bytes, all of them 1 but for the header's stem and kind.
+    private func filled(_ stem: rw_stem, _ kind: UInt32, size: Int) -> [UInt8] {
+        var bytes = [UInt8](repeating: 1, count: size)
+        bytes[0] = UInt8(stem.rawValue)
+        bytes[1] = 0
+        bytes[2] = UInt8(kind)
+        bytes[3] = 0
+        return bytes
+    }
+
+    /// What grew since wire 1, with the size that it had then.
+    static let grown: [(rw_stem, UInt32, Int)] = [
+        (RW_STEM_RESERVE, RW_RESERVE_TAKEN.rawValue, 80),
+        (RW_STEM_WATERMARK, RW_WATERMARK_NODE.rawValue, 96),
+        (RW_STEM_NBD, RW_NBD_DEVICE.rawValue, 352),
+        (RW_STEM_SWAP, RW_SWAP_DEVICE.rawValue, 192),
+        (RW_STEM_OOM, RW_OOM_KILL.rawValue, 80),
+        (RW_STEM_AGENT, RW_AGENT_COUNTERS.rawValue, 1040),
+    ]
+
+    @Test(arguments: 0..<6) func aRecordOfWireOneIsReadAndAShorterOneIsNot(index: Int) {
+        let (stem, kind, size) = Self.grown[index]
+        if case .malformed = decode(filled(stem, kind, size: size)).body {
+            Issue.record("\(stem) \(kind) of wire 1 is malformed")
+        }
+        guard case .malformed = decode(filled(stem, kind, size: size - 1)).body else {
+            Issue.record("\(stem) \(kind) shorter than wire 1 was read")
+            return
+        }
+    }
+
+    @Test func whatWireOneDidNotTellIsUnknown() {
+        if case .nbdDevice(let device) = decode(
+            filled(RW_STEM_NBD, RW_NBD_DEVICE.rawValue, size: 352)
+        ).body {
+            #expect(device.config == nil)
+        }
+        if case .oom(let victim) = decode(filled(RW_STEM_OOM, RW_OOM_KILL.rawValue, size: 80)).body
+        {
+            #expect(victim.points == nil)
+        }
+        if case .reserveTaken(let taken) = decode(Self.taken).body {
+            #expect(taken.stack == nil)
+            #expect(taken.allowance == .none)
+        }
+        var counters = filled(RW_STEM_AGENT, RW_AGENT_COUNTERS.rawValue, size: 1040)
+        // known: all bits of wire 1, none of wire 2
+        for (place, byte) in [UInt8(0xff), 0x03, 0, 0, 0, 0, 0, 0].enumerated() {
+            counters[24 + place] = byte
+        }
+        if case .counters(let totals) = decode(counters).body {
+            #expect(totals.kswapd == nil)
+            #expect(totals.slab == nil)
+            #expect(totals.packets.dropped == nil)
+            #expect(!totals.socketsKnown)
+            #expect(totals.reserve != nil)
+        } else {
+            Issue.record("no counters")
+        }
+    }
+
+    @Test func aSocketIsReadFieldByField() {
+        var record = rw_socket()
+        record.header.stem = UInt16(RW_STEM_SOCKET.rawValue)
+        record.header.kind = UInt16(RW_SOCKET_STATE.rawValue)
+        record.family = 10
+        record.state = 1
+        record.found = RW_SOCKET_OF_NBD.rawValue
+        withUnsafeMutableBytes(of: &record.local.bytes) {
+            $0[0] = 0x20
+            $0[15] = 0x01
+        }
+        record.local.port = 10809
+        record.figures_known = 1
+        record.retransmits = 3
+        let event = withUnsafeBytes(of: &record) { RecordDecoder.decode($0) }
+        guard case .socket(let socket) = event.body else {
+            Issue.record("decoded as \(event.body)")
+            return
+        }
+        #expect(socket.task == nil)
+        #expect(socket.found == .ofNBD)
+        #expect(socket.local[0] == 0x20)
+        #expect(socket.local[15] == 1)
+        #expect(socket.local.port == 10809)
+        #expect(socket.tcp?.retransmits == 3)
+    }
+
+    @Test func aStackHasItsFrames() {
+        var record = rw_stack()
+        record.header.stem = UInt16(RW_STEM_AGENT.rawValue)
+        record.header.kind = UInt16(RW_AGENT_STACK.rawValue)
+        record.stack = 7
+        record.frames = 2
+        withUnsafeMutableBytes(of: &record.frame) { bytes in
+            for (index, byte) in "first+0x1/0x2".utf8.enumerated() { bytes[index] = byte }
+            for (index, byte) in "second".utf8.enumerated() { bytes[48 + index] = byte }
+        }
+        let event = withUnsafeBytes(of: &record) { RecordDecoder.decode($0) }
+        guard case .stack(let stack) = event.body else {
+            Issue.record("decoded as \(event.body)")
+            return
+        }
+        #expect(stack.id == 7)
+        #expect(stack.frames == 2)
+        #expect(stack.frame(0).count == 13)
+        #expect(stack.frame(1).count == 6)
+        #expect(stack.frame(1)[0] == UInt8(ascii: "s"))
+    }
 }

@@ -29,6 +29,8 @@ import Testing
         #expect(MemoryLayout<rw_reserve>.offset(of: \.order) == 76)
         #expect(MemoryLayout<rw_reserve>.offset(of: \.context) == 77)
         #expect(MemoryLayout<rw_reserve>.offset(of: \.entitlement) == 78)
+        #expect(MemoryLayout<rw_reserve>.offset(of: \.allowance) == 79)
+        #expect(MemoryLayout<rw_reserve>.offset(of: \.stack) == 80)
     }
 
     @Test func zoneFieldsStayWhereTheyAre() {
@@ -52,5 +54,26 @@ import Testing
         #expect(MemoryLayout<rw_counters>.offset(of: \.allocstall) == 17 * 8)
         #expect(MemoryLayout<rw_counters>.offset(of: \.pgscan_direct_throttle) == 22 * 8)
         #expect(MemoryLayout<rw_counters>.offset(of: \.emitted) == 58 * 8)
+    }
+
+    @Test func whatCameWithWireTwoStandsAtTheEnds() {
+        #expect(MemoryLayout<rw_node>.offset(of: \.kswapd_wakes) == 96)
+        #expect(MemoryLayout<rw_nbd_device>.offset(of: \.config_known) == 352)
+        #expect(MemoryLayout<rw_swap_device>.offset(of: \.major) == 192)
+        #expect(MemoryLayout<rw_oom>.offset(of: \.points) == 80)
+        #expect(MemoryLayout<rw_counters_record>.offset(of: \.wide) == 1040)
+    }
+
+    @Test func widerRecordsKeepTheirOffsets() {
+        #expect(MemoryLayout<rw_socket>.offset(of: \.family) == 64)
+        #expect(MemoryLayout<rw_socket>.offset(of: \.owner) == 128)
+        #expect(MemoryLayout<rw_socket>.offset(of: \.disk) == 232)
+        #expect(MemoryLayout<rw_socket>.offset(of: \.bytes_sent) == 256)
+        #expect(MemoryLayout<rw_socket>.offset(of: \.delivered) == 328)
+        #expect(MemoryLayout<rw_socket_drop>.offset(of: \.bytes) == 112)
+        #expect(MemoryLayout<rw_slab_cache>.offset(of: \.slabs_allocated) == 64)
+        #expect(MemoryLayout<rw_swap_usage>.offset(of: \.in_pages) == 56)
+        #expect(MemoryLayout<rw_stack>.offset(of: \.frame) == 32)
+        #expect(MemoryLayout<rw_wide_counters>.offset(of: \.pfmemalloc_drop) == 32 * 8)
     }
 }

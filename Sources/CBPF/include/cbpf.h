@@ -43,8 +43,9 @@ int rw_bpf_attach(struct rw_bpf *_Nonnull bpf, const char *_Nonnull program);
 /// Detaches one program that rw_bpf_attach() attached.
 int rw_bpf_detach(struct rw_bpf *_Nonnull bpf, const char *_Nonnull program);
 
-/// Runs the program `find_nodes` over all tasks once.
-int rw_bpf_find_nodes(struct rw_bpf *_Nonnull bpf);
+/// Runs an iterator program once over all that it iterates; sockets are those of the
+/// caller's network namespace.
+int rw_bpf_run_iterator(struct rw_bpf *_Nonnull bpf, const char *_Nonnull program);
 
 /// Arms the timer. It stops when the object is closed.
 int rw_bpf_start_sampler(struct rw_bpf *_Nonnull bpf);

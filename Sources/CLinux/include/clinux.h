@@ -25,6 +25,10 @@ int rw_open_signals(void);
 /// Reads one signal from such a descriptor: its number, 0 when none is pending.
 int rw_read_signal(int descriptor);
 
+/// setns(2): the calling thread enters the network namespace behind a descriptor.
+/// Needs CAP_SYS_ADMIN.
+int rw_enter_network_namespace(int descriptor);
+
 /// CLOCK_BOOTTIME in nanoseconds.
 uint64_t rw_boot_ns(void);
 

@@ -34,7 +34,7 @@ typedef int64_t rw_s64;
 #endif
 
 /* Raised when a record changes its meaning; growth at the end does not. */
-#define RW_WIRE_VERSION 1
+#define RW_WIRE_VERSION 2
 
 #define RW_NAME_BYTES 16 /* comm, zone name, disk name: NUL padded, maybe not terminated */
 #define RW_PATH_BYTES 128 /* NUL padded, truncated at the front of what does not fit */
@@ -83,6 +83,7 @@ enum rw_reserve_kind {
 	RW_RESERVE_TAKEN = 1, /* a page marked pfmemalloc by mm/page_alloc.c:prep_new_page() */
 	RW_RESERVE_RETURNED = 2, /* such a page was freed */
 	RW_RESERVE_FAILED = 3, /* an allocation got no page */
+	RW_RESERVE_BELOW_MIN = 4, /* a page of a zone below min, without ALLOC_NO_WATERMARKS */
 };
 
 enum rw_context {
@@ -100,6 +101,17 @@ enum rw_entitlement { /* bits: why the watermarks were ignored, gfp_pfmemalloc_a
 		      RW_ENTITLED_OOM_VICTIM = 4,
 };
 
+/* Why an allocation may go below min and yet keeps a mark: gfp_to_alloc_flags(), first that applies. */
+enum rw_allowance {
+	RW_ALLOWED_NONE = 0, /* passed the mark, and others took the zone under meanwhile */
+	RW_ALLOWED_HIGH = 1, /* __GFP_HIGH, may block: ALLOC_MIN_RESERVE (6.1: ALLOC_HIGH) */
+	RW_ALLOWED_ATOMIC =
+		2, /* __GFP_HIGH, may not block: with ALLOC_NON_BLOCK (6.1: ALLOC_HARDER) */
+	RW_ALLOWED_NON_BLOCK = 3, /* may not block, without __GFP_HIGH */
+	RW_ALLOWED_REAL_TIME = 4, /* a real-time task in process context */
+	RW_ALLOWED_KINDS = 8,
+};
+
 struct rw_reserve {
 	struct rw_header header;
 	struct rw_task task; /* TAKEN, FAILED: who asked. RETURNED: who freed. */
@@ -109,7 +121,9 @@ struct rw_reserve {
 	rw_u8 order; /* 2^order pages */
 	rw_u8 context; /* enum rw_context */
 	rw_u8 entitlement; /* bits of enum rw_entitlement */
-	rw_u8 reserved;
+	rw_u8 allowance; /* BELOW_MIN: enum rw_allowance */
+	rw_s32 stack; /* id of a struct rw_stack; negative: not taken. Wire 1 ended before it. */
+	rw_u32 reserved;
 };
 
 /* ---- watermark: zones and nodes, sampled by a timer in the kernel ---- */
@@ -157,6 +171,10 @@ struct rw_node {
 	rw_u64 throttle_waiters; /* tasks on pgdat->pfmemalloc_wait */
 	rw_u32 kswapd_tid;
 	rw_u32 kswapd_order;
+	/* Wire 1 ended here. */
+	rw_u64 kswapd_wakes; /* balance_pgdat() begun, since the agent's start */
+	rw_u64 kswapd_sleeps;
+	rw_u64 kswapd_requests; /* wakeup_kswapd() that meant to wake it */
 };
 
 /* ---- direct_reclaim: try_to_free_pages() ---- */
@@ -227,6 +245,13 @@ struct rw_nbd_device {
 	rw_u32 phases_known; /* 1: the nbd tracepoints are attached */
 	rw_u32 reserved;
 	rw_u64 latency_us[RW_LATENCY_BUCKETS];
+	/* Wire 1 ended here. */
+	rw_u32 config_known; /* 1: the five below are read from struct nbd_device */
+	rw_u32 connections;
+	rw_u32 live_connections;
+	rw_u32 client_pid; /* nbd_device.pid: of the client's ioctl, 0 for netlink */
+	rw_u64 timeout_ns; /* of a request; 0: none set */
+	rw_u64 dead_conn_timeout_ns;
 };
 
 struct rw_nbd_failed {
@@ -247,6 +272,7 @@ enum rw_swap_kind {
 	RW_SWAP_TABLE_READ =
 		2, /* bare header: all lines of one reading of /proc/swaps precede this */
 	RW_SWAP_FAILED = 3, /* struct rw_swap_failed */
+	RW_SWAP_USAGE = 4, /* struct rw_swap_usage, at every report */
 };
 
 struct rw_swap_device {
@@ -258,6 +284,25 @@ struct rw_swap_device {
 	rw_s32 priority;
 	rw_u64 size_kib;
 	rw_u64 used_kib;
+	rw_u32 major; /* of the block device that swap bios name. Wire 1 ended before it. */
+	rw_u32 minor;
+};
+
+struct rw_swap_usage {
+	struct rw_header header;
+	rw_u32 major;
+	rw_u32 minor;
+	rw_s32 priority;
+	rw_u32 usage_known; /* 1: pages and used_pages and priority come from swap_info[] */
+	rw_u64 pages;
+	rw_u64 used_pages;
+	rw_u64 in_pages; /* swapped since the agent's start */
+	rw_u64 out_pages;
+	rw_u64 read_errors; /* bios */
+	rw_u64 write_errors;
+	rw_u64 in_flight; /* bios */
+	rw_u64 read_us[RW_LATENCY_BUCKETS];
+	rw_u64 write_us[RW_LATENCY_BUCKETS];
 };
 
 struct rw_swap_failed {
@@ -273,6 +318,7 @@ struct rw_swap_failed {
 enum rw_oom_kind {
 	RW_OOM_KILL = 1, /* the kernel killed it: counted by oom_kill */
 	RW_OOM_MARKED = 2, /* already dying, only let at the reserves: not counted by oom_kill */
+	RW_OOM_FREED = 3, /* struct rw_oom_freed: the victim's memory is being torn down */
 };
 
 struct rw_oom {
@@ -282,6 +328,173 @@ struct rw_oom {
 	rw_u64 rss_pages;
 	rw_s32 score_adj;
 	rw_u32 uid;
+	/* Wire 1 ended here. */
+	rw_s64 points; /* oom_badness() of the victim; 0: not observed */
+	rw_u64 anon_pages;
+	rw_u64 file_pages;
+	rw_u64 shmem_pages;
+};
+
+struct rw_oom_freed {
+	struct rw_header header;
+	struct rw_task victim;
+	rw_u64 marked_boot_ns;
+	rw_u64 after_ns; /* from the mark to mm/mmap.c:exit_mmap() */
+	rw_u64 marked_pages; /* resident at the mark */
+	rw_u64 reaped_pages; /* of these, gone before exit_mmap(): the OOM reaper's */
+};
+
+/* ---- kswapd ---- */
+
+enum rw_kswapd_kind {
+	RW_KSWAPD_WOKE = 1,
+	RW_KSWAPD_SLEPT = 2,
+};
+
+struct rw_kswapd {
+	struct rw_header header;
+	rw_u32 node;
+	rw_u32 order; /* WOKE: of the request */
+	rw_u32 highest_zone; /* WOKE */
+	rw_u32 reserved;
+	rw_u64 awake_ns; /* SLEPT; 0: woke before the agent's start */
+};
+
+/* ---- reclaim_wait: reclaim_throttle(), which is not throttle_direct_reclaim() ---- */
+
+enum rw_reclaim_wait_kind {
+	RW_RECLAIM_WAIT_ENDED = 1,
+};
+
+enum rw_reclaim_reason { /* enum vmscan_throttle_state, by name and not by number */
+			 RW_RECLAIM_WRITEBACK = 0,
+			 RW_RECLAIM_ISOLATED = 1,
+			 RW_RECLAIM_NOPROGRESS = 2,
+			 RW_RECLAIM_CONGESTED = 3,
+			 RW_RECLAIM_OTHER = 4,
+			 RW_RECLAIM_REASONS = 8,
+};
+
+struct rw_reclaim_wait {
+	struct rw_header header;
+	struct rw_task task;
+	rw_u32 node;
+	rw_u32 reason; /* enum rw_reclaim_reason */
+	rw_u64 timeout_ns;
+	rw_u64 delayed_ns;
+};
+
+/* ---- slab ---- */
+
+#define RW_CACHE_BYTES 32
+
+enum rw_slab_kind {
+	RW_SLAB_TAKEN = 1, /* struct rw_slab: a slab whose pages came from the reserve */
+	RW_SLAB_REFUSED = 2, /* struct rw_slab: gfp_pfmemalloc_allowed() said no; no cache known */
+	RW_SLAB_CACHE = 3, /* struct rw_slab_cache, of each cache that changed, each second */
+};
+
+struct rw_slab {
+	struct rw_header header;
+	struct rw_task task;
+	char cache[RW_CACHE_BYTES];
+	rw_u32 gfp_flags;
+	rw_u32 order;
+	rw_s32 stack;
+	rw_u32 reserved;
+};
+
+struct rw_slab_cache {
+	struct rw_header header;
+	char cache[RW_CACHE_BYTES];
+	rw_u64 serial; /* tells caches of one name apart, as memory cgroups may have them */
+	rw_u64 slabs_allocated; /* since the agent's start */
+	rw_u64 slabs_freed;
+	rw_u64 slabs_from_reserve;
+	rw_u64 objects_allocated; /* only with objects_known */
+	rw_u64 objects_freed;
+	rw_u32 objects_known; /* 1: the object tracepoints are armed */
+	rw_u32 object_bytes;
+	rw_u32 slab_order;
+	rw_u32 reserved;
+};
+
+/* ---- socket: SOCK_MEMALLOC, and packets in PFMEMALLOC memory ---- */
+
+enum rw_socket_kind {
+	RW_SOCKET_STATE = 1, /* struct rw_socket: new, changed, or a second has passed */
+	RW_SOCKET_GONE = 2, /* struct rw_socket: as it was last */
+	RW_SOCKET_DROPPED = 3, /* struct rw_socket_drop */
+};
+
+enum rw_socket_found { /* how we came to know it */
+		       RW_SOCKET_MARKED = 1, /* sk_set_memalloc() while we watched */
+		       RW_SOCKET_ITERATED = 2, /* found when the sockets were gone through */
+		       RW_SOCKET_OF_NBD = 3, /* in the table of an NBD device */
+};
+
+#define RW_OWNER_BYTES 40
+#define RW_SOCKET_PATH_BYTES 64
+
+struct rw_address {
+	rw_u8 bytes[16]; /* AF_INET: the first four; AF_INET6: all, network order */
+	rw_u32 port;
+	rw_u32 reserved;
+};
+
+struct rw_socket {
+	struct rw_header header;
+	struct rw_task task; /* who marked it; tid 0 where it was found */
+	rw_u64 serial;
+	rw_u32 family; /* AF_INET, AF_INET6, AF_UNIX */
+	rw_u32 state; /* TCP_ESTABLISHED is 1, ... */
+	rw_u32 found; /* enum rw_socket_found */
+	rw_u32 netns; /* inode number of the network namespace, as /proc/PID/ns/net shows */
+	struct rw_address local;
+	struct rw_address peer;
+	char owner[RW_OWNER_BYTES]; /* sk->sk_data_ready as kallsyms names it */
+	char path[RW_SOCKET_PATH_BYTES]; /* AF_UNIX: bound here or at the peer; '@' abstract */
+	char disk[RW_NAME_BYTES]; /* NBD device; "" not one, or not known */
+	rw_u32 connection; /* index in the device's table */
+	rw_u32 figures_known; /* 1: TCP's figures below */
+	rw_u64 bytes_sent;
+	rw_u64 bytes_received;
+	rw_u32 segments_sent;
+	rw_u32 segments_received;
+	rw_u32 retransmits; /* segments, tcpi_total_retrans */
+	rw_u32 send_window; /* bytes the peer takes */
+	rw_u32 receive_window;
+	rw_u32 congestion_window; /* segments */
+	rw_u64 send_queue_bytes; /* written, not acknowledged */
+	rw_u64 receive_queue_bytes; /* received in order, not read */
+	rw_u32 receive_buffer_bytes; /* sk_rcvbuf */
+	rw_u32 send_buffer_bytes; /* sk_sndbuf */
+	rw_u32 receive_memory_bytes; /* sk_rmem_alloc */
+	rw_u32 send_memory_bytes; /* sk_wmem_queued */
+	rw_u64 delivered; /* packets in PFMEMALLOC memory that it took, since the agent's start */
+};
+
+enum rw_drop_reason {
+	RW_DROP_OTHER = 0,
+	RW_DROP_SOCKET_FILTER = 1, /* before SKB_DROP_REASON_PFMEMALLOC existed */
+	RW_DROP_PFMEMALLOC = 2,
+	RW_DROP_NOT_TOLD = 3, /* no kfree_skb of this packet was seen */
+};
+
+struct rw_socket_drop {
+	struct rw_header header;
+	struct rw_task
+		task; /* who opened the destination; tid 0: not known. cgroup: the socket's. */
+	rw_u32 family;
+	rw_u32 protocol; /* IPPROTO_TCP, ... */
+	struct rw_address local;
+	struct rw_address peer;
+	rw_u32 bytes; /* skb->len */
+	rw_u32 uid;
+	rw_u32 reason; /* enum rw_drop_reason */
+	rw_u32 reason_number; /* enum skb_drop_reason of this kernel */
+	rw_u32 netns;
+	rw_u32 reserved;
 };
 
 /* ---- cgroup: names for ids ---- */
@@ -306,6 +519,41 @@ enum rw_agent_kind {
 		4, /* bare header: the agent ended by itself; final summary follows from it */
 	RW_AGENT_TICK =
 		5, /* bare header: time passed; a summary falls due by the model's interval */
+	RW_AGENT_STACK = 6, /* struct rw_stack, once for each stack, before its first use */
+	RW_AGENT_PRESSURE = 7, /* struct rw_pressure, each second */
+	RW_AGENT_PROGRAM = 8, /* struct rw_program, when what it missed changed */
+};
+
+#define RW_STACK_FRAMES 16
+#define RW_FRAME_BYTES 48
+
+/* A kernel stack, innermost frame first, with the names that this kernel gives. */
+struct rw_stack {
+	struct rw_header header;
+	rw_s32 stack;
+	rw_u32 frames;
+	char frame[RW_STACK_FRAMES][RW_FRAME_BYTES]; /* "symbol+0x1c/0x90 [module]" */
+};
+
+/* /proc/pressure: as context, never as evidence. */
+struct rw_pressure {
+	struct rw_header header;
+	rw_u32 some_avg10; /* hundredths of a percent */
+	rw_u32 full_avg10;
+	rw_u64 some_total_us; /* since boot */
+	rw_u64 full_total_us;
+	rw_u32 io_some_avg10;
+	rw_u32 io_full_avg10;
+	rw_u64 io_some_total_us;
+	rw_u64 io_full_total_us;
+};
+
+struct rw_program {
+	struct rw_header header;
+	char name[32];
+	rw_u32 stem;
+	rw_u32 reserved;
+	rw_u64 missed; /* runs that the kernel skipped, since the agent's start */
 };
 
 struct rw_host {
@@ -338,6 +586,7 @@ enum rw_hook_state {
 	RW_HOOK_PRIMARY = 1,
 	RW_HOOK_FALLBACK = 2,
 	RW_HOOK_MISSING = 3, /* the signal is not observed on this host: unknown, never zero */
+	RW_HOOK_OFF = 4, /* not armed: its cost is paid only when asked for; unknown as well */
 };
 
 /*
@@ -398,6 +647,52 @@ enum rw_known {
 	RW_KNOWN_SNAPSHOT = 128,
 	RW_KNOWN_CONTEXT = 256,
 	RW_KNOWN_ZONES = 512,
+	RW_KNOWN_KSWAPD = 1024,
+	RW_KNOWN_RECLAIM_WAIT = 2048,
+	RW_KNOWN_SLAB = 4096, /* slabs allocated, freed, from the reserve */
+	RW_KNOWN_SLAB_REFUSALS = 8192,
+	RW_KNOWN_DROPS = 16384, /* pfmemalloc_drop */
+	RW_KNOWN_DELIVERED = 32768,
+	RW_KNOWN_RECEIVED = 65536,
+	RW_KNOWN_SKBS = 131072, /* skbs_allocated: armed */
+	RW_KNOWN_BELOW_MIN = 262144,
+	RW_KNOWN_SWAP_USAGE = 524288,
+	RW_KNOWN_OOM_FREED = 1048576,
+	RW_KNOWN_SOCKETS = 2097152,
+	RW_KNOWN_SLAB_OBJECTS = 4194304, /* kmalloc and kfree: armed */
+	RW_KNOWN_SOCKETS_MARKED = 8388608,
+	RW_KNOWN_SWAP_DEVICES = 16777216,
+};
+
+/* The totals that came after wire 1; as rw_counters. */
+struct rw_wide_counters {
+	rw_u64 kswapd_wakes; /* of all nodes: equals pageoutrun */
+	rw_u64 kswapd_sleeps;
+	rw_u64 kswapd_requests;
+	rw_u64 reclaim_waits[RW_RECLAIM_REASONS];
+	rw_u64 reclaim_wait_ns[RW_RECLAIM_REASONS];
+	rw_u64 slabs_allocated;
+	rw_u64 slabs_freed;
+	rw_u64 slabs_from_reserve;
+	rw_u64 slab_questions; /* calls of gfp_pfmemalloc_allowed() */
+	rw_u64 slab_refusals; /* of these, false */
+	rw_u64 slab_caches_untracked; /* slabs of caches beyond the table */
+	rw_u64 kmallocs; /* armed: calls of kmalloc() and its kin */
+	rw_u64 kmalloc_bytes; /* allocated for them, rounded up to the size class */
+	rw_u64 kfrees;
+	rw_u64 sockets_marked; /* sk_set_memalloc() */
+	rw_u64 sockets_untracked;
+	rw_u64 pfmemalloc_received; /* packets in PFMEMALLOC memory that came to the stack */
+	rw_u64 pfmemalloc_delivered; /* taken by a SOCK_MEMALLOC socket */
+	rw_u64 pfmemalloc_drop; /* refused by another: equals PFMemallocDrop */
+	rw_u64 pfmemalloc_freed; /* kfree_skb of such packets, for any reason */
+	rw_u64 pfmemalloc_allocated; /* skbs so allocated, both directions */
+	rw_u64 below_min; /* allocations, by enum rw_allowance below */
+	rw_u64 below_min_pages;
+	rw_u64 below_min_by[RW_ALLOWED_KINDS];
+	rw_u64 stacks_untracked; /* found no room in the table of stacks */
+	rw_u64 swap_untracked; /* bios whose latency found no room */
+	rw_u64 oom_freed_pages; /* of victims, reaped or torn down */
 };
 
 struct rw_counters_record {
@@ -409,26 +704,41 @@ struct rw_counters_record {
 	struct rw_counters counters;
 	rw_u64 missed[RW_STEM_SLOTS]; /* runs that the kernel skipped, by stem: see missed_known */
 	rw_u64 missed_known; /* 1: the kernel told (bpf_prog_info.recursion_misses) */
+	/* Wire 1 ended here. */
+	struct rw_wide_counters wide;
 };
 
 #ifndef __bpf__
 _Static_assert(sizeof(struct rw_header) == 24, "rw_header");
 _Static_assert(sizeof(struct rw_task) == 32, "rw_task");
-_Static_assert(sizeof(struct rw_reserve) == 80, "rw_reserve");
+_Static_assert(sizeof(struct rw_reserve) == 88, "rw_reserve");
 _Static_assert(sizeof(struct rw_zone) == 200, "rw_zone");
-_Static_assert(sizeof(struct rw_node) == 96, "rw_node");
+_Static_assert(sizeof(struct rw_node) == 120, "rw_node");
 _Static_assert(sizeof(struct rw_direct_reclaim) == 88, "rw_direct_reclaim");
 _Static_assert(sizeof(struct rw_throttle) == 104, "rw_throttle");
-_Static_assert(sizeof(struct rw_nbd_device) == 352, "rw_nbd_device");
+_Static_assert(sizeof(struct rw_nbd_device) == 384, "rw_nbd_device");
 _Static_assert(sizeof(struct rw_nbd_failed) == 72, "rw_nbd_failed");
-_Static_assert(sizeof(struct rw_swap_device) == 192, "rw_swap_device");
+_Static_assert(sizeof(struct rw_swap_device) == 200, "rw_swap_device");
+_Static_assert(sizeof(struct rw_swap_usage) == 480, "rw_swap_usage");
 _Static_assert(sizeof(struct rw_swap_failed) == 40, "rw_swap_failed");
-_Static_assert(sizeof(struct rw_oom) == 80, "rw_oom");
+_Static_assert(sizeof(struct rw_oom) == 112, "rw_oom");
+_Static_assert(sizeof(struct rw_oom_freed) == 88, "rw_oom_freed");
+_Static_assert(sizeof(struct rw_kswapd) == 48, "rw_kswapd");
+_Static_assert(sizeof(struct rw_reclaim_wait) == 80, "rw_reclaim_wait");
+_Static_assert(sizeof(struct rw_slab) == 104, "rw_slab");
+_Static_assert(sizeof(struct rw_slab_cache) == 120, "rw_slab_cache");
+_Static_assert(sizeof(struct rw_address) == 24, "rw_address");
+_Static_assert(sizeof(struct rw_socket) == 336, "rw_socket");
+_Static_assert(sizeof(struct rw_socket_drop) == 136, "rw_socket_drop");
 _Static_assert(sizeof(struct rw_cgroup) == 160, "rw_cgroup");
+_Static_assert(sizeof(struct rw_stack) == 800, "rw_stack");
+_Static_assert(sizeof(struct rw_pressure) == 72, "rw_pressure");
+_Static_assert(sizeof(struct rw_program) == 72, "rw_program");
 _Static_assert(sizeof(struct rw_host) == 272, "rw_host");
 _Static_assert(sizeof(struct rw_hook) == 224, "rw_hook");
 _Static_assert(sizeof(struct rw_counters) == 848, "rw_counters");
-_Static_assert(sizeof(struct rw_counters_record) == 1040, "rw_counters_record");
+_Static_assert(sizeof(struct rw_wide_counters) == 384, "rw_wide_counters");
+_Static_assert(sizeof(struct rw_counters_record) == 1424, "rw_counters_record");
 #endif
 
 #endif

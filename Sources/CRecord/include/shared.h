@@ -15,6 +15,11 @@
 #define RW_ZONES 8 /* per node; power of two, at least RW_ZONE_TYPES */
 #define RW_NBD_DEVICES 16 /* power of two */
 #define RW_BLOCK_FILTER 4096 /* power of two */
+#define RW_SWAPS 16 /* swap devices; power of two */
+#define RW_STACKS 2048 /* distinct stacks; power of two */
+
+/* A window of its own: below min there are thousands a second, and failures must show. */
+#define RW_WINDOW_BELOW_MIN 14
 
 struct rw_settings {
 	rw_u64 slow_threshold_ns;
@@ -25,6 +30,9 @@ struct rw_settings {
 	rw_u32 nbd_phases; /* 1: the nbd tracepoints are attached */
 	rw_u32 walk_waiters; /* 1: send tasks seen on pfmemalloc_wait, for want of fentry */
 	rw_u32 failed_per_window; /* RW_RESERVE_FAILED records per 100 ms, the others are suppressed */
+	rw_u64 swap_info; /* kernel address of swap_info[]; 0: usage is not observed */
+	rw_u32 slab_objects; /* 1: the object tracepoints are armed */
+	rw_u32 drops_by_reason; /* 1: kfree_skb alone tells drops, for want of fexit */
 };
 
 struct rw_zone_marks {
@@ -38,7 +46,23 @@ struct rw_node_state {
 	rw_u64 kswapd; /* struct task_struct * */
 	rw_u64 lowest_free_pages;
 	rw_u64 lowest_boot_ns;
+	rw_u64 kswapd_wakes;
+	rw_u64 kswapd_sleeps;
+	rw_u64 kswapd_requests;
+	rw_u64 kswapd_woke_boot_ns; /* 0: asleep, or woke before we came */
 	struct rw_zone_marks zones[RW_ZONES];
+};
+
+struct rw_swap_state {
+	rw_u32 claimed; /* 1: slot taken */
+	rw_u32 device; /* dev_t as the kernel has it */
+	rw_u64 in_pages;
+	rw_u64 out_pages;
+	rw_u64 read_errors;
+	rw_u64 write_errors;
+	rw_u64 in_flight;
+	rw_u64 read_us[RW_LATENCY_BUCKETS];
+	rw_u64 write_us[RW_LATENCY_BUCKETS];
 };
 
 struct rw_nbd_state {
@@ -58,18 +82,31 @@ struct rw_nbd_state {
 	rw_u64 written_bytes;
 	rw_u64 oldest_boot_ns; /* working state of the timer's walk */
 	rw_u64 unsent;
+	rw_u64 gendisk; /* struct gendisk * */
 	rw_u64 latency_us[RW_LATENCY_BUCKETS];
 };
 
 struct rw_shared {
 	struct rw_settings settings;
 	struct rw_counters counters;
+	struct rw_wide_counters wide;
 	rw_u64 serial; /* last serial given to a reserve block */
-	rw_u64 failed_window; /* number of the current 100 ms window, and how many it has had */
-	rw_u64 failed_in_window;
+	rw_u64 socket_serial;
+	rw_u64 cache_serial;
+	/* By stem: number of the current 100 ms window, and how many records it has had. */
+	rw_u64 window[RW_STEM_SLOTS];
+	rw_u64 in_window[RW_STEM_SLOTS];
+	rw_u64 reports; /* by the timer */
+	rw_u64 first_jiffies; /* with first_jiffies_ns: how long a jiffy is */
+	rw_u64 first_jiffies_ns;
+	rw_u64 jiffy_ns; /* 0: not measured yet */
+	rw_u32 below_low; /* 1: at the last sample some zone was below low */
+	rw_u32 sampling_below_low; /* working state of the sample under way */
 	rw_u64 sampled_boot_ns; /* when the timer last ran */
 	struct rw_node_state nodes[RW_NODES];
 	struct rw_nbd_state nbd[RW_NBD_DEVICES];
+	struct rw_swap_state swaps[RW_SWAPS];
+	rw_u32 stack_told[RW_STACKS];
 	/* How many outstanding reserve blocks hash here: most page frees look no further. */
 	rw_u32 block_filter[RW_BLOCK_FILTER];
 };

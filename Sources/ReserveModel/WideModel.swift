@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// kswapd, reclaim_wait, slab, socket, and what goes with the other stems.
+
+extension Model {
+    /// Takes in what came through the ring, by stem, so that it can be held against `emitted`.
+    mutating func countReceived(_ body: Event.Body) {
+        let stem: Int
+        switch body {
+        case .reserveTaken, .reserveReturned, .allocationFailed, .allocatedBelowMin:
+            stem = Stem.reserve
+        case .zone, .node: stem = Stem.watermark
+        case .reclaimInside, .reclaimLeft: stem = Stem.directReclaim
+        case .throttleBegan, .throttleEnded, .throttleWaiting: stem = Stem.throttle
+        case .nbdDevice, .nbdFailed: stem = Stem.nbd
+        case .swapFailed, .swapUsage: stem = Stem.swap
+        case .oom, .oomFreed: stem = Stem.oom
+        case .kswapd: stem = Stem.kswapd
+        case .reclaimWait: stem = Stem.reclaimWait
+        case .slabTaken, .slabRefused, .slabCache: stem = Stem.slab
+        case .socket, .socketGone, .socketDrop: stem = Stem.socket
+        case .cgroupName: stem = Stem.cgroup
+        case .stack: stem = Stem.agent
+        // The agent's own records pass no ring.
+        case .host, .hook, .counters, .tick, .stopped, .swapDevice, .swapTableRead, .pressure,
+            .programMissed, .unknown, .malformed:
+            return
+        }
+        picture.received[stem] &+= 1
+    }
+
+    mutating func applyWide(_ event: Event, _ notices: inout NoticeQueue) {
+        let now = event.bootNanoseconds
+        switch event.body {
+        case .swapUsage(let usage): take(usage)
+        case .oomFreed(let freed):
+            notices.append(Notice(bootNanoseconds: now, severity: .notice, body: .oomFreed(freed)))
+        case .kswapd(let move):
+            notices.append(Notice(bootNanoseconds: now, severity: .info, body: .kswapd(move)))
+        case .reclaimWait(let wait): groups.add(wait)
+        case .slabTaken(let slab): groups.add(slab, isRefusal: false)
+        case .slabRefused(let slab): groups.add(slab, isRefusal: true)
+        case .slabCache(let cache): take(cache)
+        case .socket(let socket): take(socket, at: now, &notices)
+        case .socketGone(let socket): forget(socket, at: now, &notices)
+        case .socketDrop(let drop): groups.add(drop)
+        case .stack(let stack):
+            if picture.stacks.firstIndex(where: { $0.id == stack.id }) == nil {
+                picture.stacks.append(stack)
+            }
+            notices.append(Notice(bootNanoseconds: now, severity: .info, body: .stack(stack)))
+        case .pressure(let pressure): picture.pressure = pressure
+        case .programMissed(let program): take(program)
+        default: break
+        }
+    }
+
+    private mutating func take(_ usage: SwapUsage) {
+        if let index = picture.swapUsages.firstIndex(where: {
+            $0.major == usage.major && $0.minor == usage.minor
+        }) {
+            picture.swapUsages[index] = usage
+        } else {
+            picture.swapUsages.append(usage)
+        }
+    }
+
+    private mutating func take(_ cache: SlabCache) {
+        if let index = picture.caches.firstIndex(where: { $0.serial == cache.serial }) {
+            picture.caches[index] = cache
+        } else {
+            picture.caches.append(cache)
+        }
+    }
+
+    private mutating func take(_ program: ProgramMissed) {
+        if let index = picture.missedPrograms.firstIndex(where: { $0.name == program.name }) {
+            picture.missedPrograms[index] = program
+        } else {
+            picture.missedPrograms.append(program)
+        }
+    }
+
+    private mutating func take(
+        _ socket: SocketSample, at now: UInt64, _ notices: inout NoticeQueue
+    ) {
+        let phase: Notice.SocketPhase
+        if let index = picture.sockets.firstIndex(where: { $0.serial == socket.serial }) {
+            let before = picture.sockets[index].state
+            picture.sockets[index] = socket
+            if before == socket.state { return }
+            phase = .moved
+        } else {
+            guard picture.sockets.append(socket) else { return }
+            phase = .appeared
+        }
+        notices.append(
+            Notice(bootNanoseconds: now, severity: .info, body: .socket(phase, socket)))
+    }
+
+    private mutating func forget(
+        _ socket: SocketSample, at now: UInt64, _ notices: inout NoticeQueue
+    ) {
+        if let index = picture.sockets.firstIndex(where: { $0.serial == socket.serial }) {
+            picture.sockets.remove(at: index)
+        }
+        notices.append(
+            Notice(bootNanoseconds: now, severity: .notice, body: .socket(.gone, socket)))
+    }
+
+    /// One line for each sum of the interval, then the sums begin anew.
+    mutating func tellGroups(_ now: UInt64, _ notices: inout NoticeQueue) {
+        for index in groups.waits.indices {
+            notices.append(
+                Notice(
+                    bootNanoseconds: now, severity: .info, body: .reclaimWaits(groups.waits[index])
+                ))
+        }
+        for index in groups.slabs.indices {
+            notices.append(
+                Notice(bootNanoseconds: now, severity: .notice, body: .slab(groups.slabs[index])))
+        }
+        for index in groups.drops.indices {
+            notices.append(
+                Notice(bootNanoseconds: now, severity: .warning, body: .drops(groups.drops[index]))
+            )
+        }
+        groups.waits.removeAll()
+        groups.slabs.removeAll()
+        groups.drops.removeAll()
+    }
+}
