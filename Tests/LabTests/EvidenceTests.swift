@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test func aSampleThatWasCutIsLeftOut() {
-        let text = "@ 1 0\nzone: 0 DMA32 77\nstat: 1\n@.\n@ 2 3\nzone: 0 DMA32 7"
+        let text = "@ 1 0\nzone: 0 DMA32 77\nstat: nbd0: 1\n@.\n@ 2 3\nzone: 0 DMA32 7"
         let samples = ProbeSample.parse(text)
         #expect(samples.count == 1)
         #expect(samples.first?.zoneFreePages == ["0/DMA32": 77])

@@ -89,8 +89,8 @@ import Testing
     private func sample(_ second: Int, done: Int, flying: Int) -> String {
         """
         @ \(second * 1_000_000_000) 0
-        stat: \(done) 0 0 0 0 0 0 0 0 0 0
-        inflight: \(flying) 0
+        stat: nbd0: \(done) 0 0 0 0 0 0 0 0 0 0
+        inflight: nbd0: \(flying) 0
         @.
 
         """
@@ -113,6 +113,60 @@ import Testing
         #expect(scenario.load == "mapload 1 2 3")
         #expect(scenario.wireOffAfter == 8)
         #expect(scenario.host == "default")
+    }
+
+    @Test func whereNoSwapIsNamedTheWholeOfOneDeviceIsIt() throws {
+        let swaps = try Scenario.parse("about=x\n", name: "s").swaps
+        #expect(swaps.map { $0.words(port: 4711) } == ["nbd0:disk:2048::1:4711"])
+    }
+
+    @Test func eachSwapSaysWhereItLies() throws {
+        let scenario = try Scenario.parse(
+            """
+            nodes=2
+            swap=nbd0 size_mib=64 priority=10 connections=4
+            swap=nbd1 size_mib=32 on=partition
+            swap=nbd2 on=dm
+            swap=nvme0n1 size_mib=16
+            """, name: "s")
+        #expect(scenario.nodes == 2)
+        #expect(scenario.swaps.map(\.isNBD) == [true, true, true, false])
+        #expect(
+            scenario.swaps.map { $0.words(port: $0.isNBD ? 9 : nil) } == [
+                "nbd0:disk:64:10:4:9", "nbd1:partition:32::1:9", "nbd2:dm:2048::1:9",
+                "nvme0n1:disk:16::1:",
+            ])
+    }
+
+    @Test func whatARunMustShowIsRead() throws {
+        let scenario = try Scenario.parse(
+            """
+            expect=oom
+            cgroup=v1
+            load_limit_mib=64
+            kernels=6.1
+            agent_options=--ring 4
+            flood=streams=4 datagrams_per_s=1000
+            must_complete=no
+            """, name: "s")
+        #expect(scenario.expectation == .oom)
+        #expect(scenario.cgroup == "v1")
+        #expect(scenario.loadLimitMiB == 64)
+        #expect(scenario.kernels == ["6.1"])
+        #expect(scenario.agentOptions == "--ring 4")
+        #expect(scenario.flood?.streams == 4)
+        #expect(scenario.flood?.datagramsPerSecond == 1000)
+        #expect(!scenario.mustComplete)
+    }
+
+    @Test(arguments: [
+        "swap=sda", "swap=nbd0 on=floppy", "swap=nbd0 priority=-1", "swap=nbd0 connections=0",
+        "swap=nbd0 size_mib", "swap=nvme0n1 on=partition", "swap=nbd0\nswap=nbd0", "swap=",
+        "nodes=0", "cgroup=v3", "kernels=", "flood=streams=0", "flood=rate=4", "flood=streams=-1",
+        "expect=luck", "must_complete=perhaps",
+    ])
+    func aTopologyThatCannotBeIsRefused(line: String) {
+        #expect(throws: LabError.self) { try Scenario.parse(line, name: "s") }
     }
 
     @Test(arguments: ["nonsense", "memory_mib=much", "host=other", "unheard_of=1"])

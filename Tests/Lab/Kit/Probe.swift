@@ -8,11 +8,18 @@ public struct ProbeSample: Equatable, Sendable {
     public var bootNanoseconds: Int
     /// Worst lateness of the probe itself until now: what a locked process suffers.
     public var worstGapMilliseconds = 0
+    /// Over all disks on which swap lies.
     public var completed: Int?
     public var inFlight: Int?
+    public var completedOf: [String: Int] = [:]
+    public var inFlightOf: [String: Int] = [:]
     public var freePages: Int?
     /// Free pages by "node/zone".
     public var zoneFreePages: [String: Int] = [:]
+    /// What is used of each swap, by its path: KiB.
+    public var swapUsed: [String: Int] = [:]
+    /// PFMemallocDrop of /proc/net/netstat.
+    public var pfmemallocDrop: Int?
 
     public init(bootNanoseconds: Int) {
         self.bootNanoseconds = bootNanoseconds
@@ -39,9 +46,20 @@ public struct ProbeSample: Equatable, Sendable {
 
     private mutating func take(_ line: Substring) {
         if line.hasPrefix("stat: ") {
-            completed = BlockStat.completed(String(line.dropFirst(6)))
+            let (disk, text) = Self.ofDisk(line.dropFirst(6))
+            guard let count = BlockStat.completed(text) else { return }
+            completedOf[disk] = count
+            completed = (completed ?? 0) + count
         } else if line.hasPrefix("inflight: ") {
-            inFlight = BlockStat.inFlight(String(line.dropFirst(10)))
+            let (disk, text) = Self.ofDisk(line.dropFirst(10))
+            guard let count = BlockStat.inFlight(text) else { return }
+            inFlightOf[disk] = count
+            inFlight = (inFlight ?? 0) + count
+        } else if line.hasPrefix("swap: ") {
+            let words = line.split(separator: " ")
+            if words.count == 3 { swapUsed[String(words[1])] = Int(words[2]) }
+        } else if line.hasPrefix("drop: ") {
+            pfmemallocDrop = Int(line.dropFirst(6))
         } else if line.hasPrefix("vmstat: nr_free_pages ") {
             freePages = Int(line.dropFirst(22))
         } else if line.hasPrefix("zone: ") {
@@ -50,6 +68,12 @@ public struct ProbeSample: Equatable, Sendable {
                 zoneFreePages["\(words[1])/\(words[2])"] = free
             }
         }
+    }
+
+    /// "nbd0" and the figures of "nbd0: 1 2 3".
+    private static func ofDisk(_ line: Substring) -> (disk: String, text: String) {
+        let colon = line.firstIndex(of: ":") ?? line.startIndex
+        return (String(line[..<colon]), String(line[colon...].dropFirst()))
     }
 
     /// How long, to the last sample, requests have been in flight without one completing: seconds.

@@ -44,6 +44,52 @@ public struct Scenario: Equatable, Sendable {
     public var limitSeconds = 420
     /// Whether the load must end well.
     public var mustComplete = true
+    /// NUMA nodes, over which memory and CPUs are spread evenly.
+    public var nodes = 1
+    /// The guest's swaps; one on the whole of nbd0 where the file names none.
+    public var swaps: [SwapDevice] = [SwapDevice(device: "nbd0")]
+    /// Version of the cgroup hierarchy in which the load runs: `v1` or `v2`.
+    public var cgroup = "v2"
+    /// The most memory that its cgroup allows the load; all where absent.
+    public var loadLimitMiB: Int?
+    /// The kernels that can run it; all where empty.
+    public var kernels: [String] = []
+    /// Further options of `reservewatch events`.
+    public var agentOptions = ""
+    /// Packets from outside into sockets whose owner is slow to read.
+    public var flood: Flood?
+    /// What the run must bring about, or else it showed nothing.
+    public var expectation: Expectation?
+
+    public enum Expectation: String, Sendable {
+        /// The OOM killer ends parts of the load, which then need not end well.
+        case oom
+        /// Records are lost to a full ring.
+        case loss
+    }
+
+    /// Reads "streams=4 datagrams_per_s=1000".
+    public struct Flood: Equatable, Sendable {
+        /// TCP connections of which as much is sent as their reader takes.
+        public var streams = 0
+        /// UDP datagrams of 1400 bytes, sent whether or not they are read.
+        public var datagramsPerSecond = 0
+
+        static func parse(_ text: String) -> Flood? {
+            var flood = Flood()
+            for word in text.split(separator: " ") {
+                let pair = word.split(separator: "=", maxSplits: 1)
+                guard pair.count == 2, let number = Int(pair[1]), (0...100_000).contains(number)
+                else { return nil }
+                switch pair[0] {
+                case "streams": flood.streams = number
+                case "datagrams_per_s": flood.datagramsPerSecond = number
+                default: return nil
+                }
+            }
+            return flood.streams + flood.datagramsPerSecond > 0 ? flood : nil
+        }
+    }
 
     public init(name: String) {
         self.name = name
@@ -52,6 +98,7 @@ public struct Scenario: Equatable, Sendable {
     /// Parses a scenario file. An unknown key is an error that names file and line.
     public static func parse(_ text: String, name: String) throws -> Scenario {
         var scenario = Scenario(name: name)
+        var swaps: [SwapDevice] = []
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
             .enumerated()
         {
@@ -62,10 +109,15 @@ public struct Scenario: Equatable, Sendable {
             }
             let key = String(trimmed[..<equals])
             let value = String(trimmed[trimmed.index(after: equals)...])
-            guard scenario.set(key, value) else {
+            if key == "swap", let swap = SwapDevice.parse(value),
+                !swaps.contains(where: { $0.device == swap.device })
+            {
+                swaps.append(swap)
+            } else if !scenario.set(key, value) {
                 throw LabError.usage("\(name).scenario:\(index + 1): cannot use \(key)=\(value)")
             }
         }
+        if !swaps.isEmpty { scenario.swaps = swaps }
         return scenario
     }
 
@@ -87,7 +139,26 @@ public struct Scenario: Equatable, Sendable {
         case "wire_off_after_s": return number { wireOffAfter = $0 }
         case "wire_off_for_s": return number { wireOffFor = $0 }
         case "limit_s": return number { limitSeconds = $0 }
-        case "must_complete": mustComplete = value == "yes"
+        case "must_complete":
+            guard ["yes", "no"].contains(value) else { return false }
+            mustComplete = value == "yes"
+        case "nodes":
+            guard let number = Int(value), (1...8).contains(number) else { return false }
+            nodes = number
+        case "cgroup":
+            guard ["v1", "v2"].contains(value) else { return false }
+            cgroup = value
+        case "load_limit_mib": return number { loadLimitMiB = $0 }
+        case "kernels":
+            kernels = value.split(separator: " ").map(String.init)
+            return !kernels.isEmpty
+        case "agent_options": agentOptions = value
+        case "flood":
+            flood = Flood.parse(value)
+            return flood != nil
+        case "expect":
+            expectation = Expectation(rawValue: value)
+            return expectation != nil
         default: return false
         }
         return true

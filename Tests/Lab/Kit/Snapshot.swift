@@ -42,18 +42,47 @@ public struct Snapshot: Equatable, Sendable {
         return sum
     }
 
-    /// Requests completed by the disk: reads, writes, discards and flushes.
-    public func completedRequests() -> Int? {
-        files["/sys/block/nbd0/stat"].flatMap(BlockStat.completed)
+    /// Every counter of /proc/vmstat, and "TcpExt.PFMemallocDrop" of /proc/net/netstat.
+    public func counters() -> [String: Int] {
+        var counters: [String: Int] = [:]
+        for line in (files["/proc/vmstat"] ?? "").split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.count == 2 { counters[String(words[0])] = Int(words[1]) }
+        }
+        for path in ["/proc/net/netstat", "/proc/net/snmp"] {
+            counters.merge(Self.namedColumns(files[path] ?? "")) { first, _ in first }
+        }
+        return counters
+    }
+
+    /// Lines in pairs, names above their values: net/ipv4/proc.c.
+    static func namedColumns(_ text: String) -> [String: Int] {
+        let lines = text.split(separator: "\n").map { $0.split(separator: " ") }
+        var values: [String: Int] = [:]
+        for at in stride(from: 0, to: lines.count - 1, by: 2) {
+            let (names, figures) = (lines[at], lines[at + 1])
+            guard let group = names.first?.dropLast(), names.first == figures.first else {
+                continue
+            }
+            for (name, figure) in zip(names, figures).dropFirst() {
+                values["\(group).\(name)"] = Int(figure)
+            }
+        }
+        return values
+    }
+
+    /// Requests completed by a disk: reads, writes, discards and flushes.
+    public func completedRequests(of disk: String = "nbd0") -> Int? {
+        files["/sys/block/\(disk)/stat"].flatMap(BlockStat.completed)
     }
 
     /// Of these, what the server saw: see ``BlockStat/served(_:)``.
-    public func servedRequests() -> Int? {
-        files["/sys/block/nbd0/stat"].flatMap(BlockStat.served)
+    public func servedRequests(of disk: String = "nbd0") -> Int? {
+        files["/sys/block/\(disk)/stat"].flatMap(BlockStat.served)
     }
 
-    public func inFlightRequests() -> Int? {
-        files["/sys/block/nbd0/inflight"].flatMap(BlockStat.inFlight)
+    public func inFlightRequests(of disk: String = "nbd0") -> Int? {
+        files["/sys/block/\(disk)/inflight"].flatMap(BlockStat.inFlight)
     }
 
     /// The zones of /proc/zoneinfo that have managed pages.
@@ -88,7 +117,7 @@ public enum BlockStat {
 }
 
 /// One zone of /proc/zoneinfo.
-public struct ZoneInfo: Equatable, Sendable {
+public struct ZoneInfo: Codable, Equatable, Sendable {
     public var node = 0
     public var zone = ""
     public var free = 0

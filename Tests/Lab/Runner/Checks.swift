@@ -6,46 +6,40 @@ import LabKit
 /// Holds what the agent said against what the kernel said.
 struct Checks {
     let run: LabRun
-    let lines: [[String: Any]]
-    private let snapshots: [String: Snapshot]
-    private let samples: [ProbeSample]
-    private(set) var rows: [Row] = []
+    let readings: Readings
+    var rows: [Row] = []
 
-    init(run: LabRun) {
+    init(run: LabRun, readings: Readings) {
         self.run = run
-        let text = run.guest.samples.text
-        snapshots = Snapshot.parse(text)
-        samples = ProbeSample.parse(text)
-        lines = run.guest.text(run.guest.events).split(separator: "\n").compactMap {
-            (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any]
-        }
+        self.readings = readings
     }
 
-    private var final: [String: Any]? {
-        lines.last { line in
-            (line["summary"] as? [String: Any])?["final"] as? Bool == true
-        }?["summary"] as? [String: Any]
-    }
+    var lines: [[String: Any]] { readings.lines }
+    var snapshots: [String: Snapshot] { readings.snapshots }
+    var samples: [ProbeSample] { readings.samples }
 
     mutating func all() {
         rows = []
-        guard let final else {
+        guard let final = readings.final else {
             rows.append(
                 .check("final summary", false, "absent", note: "the stream has no final summary"))
             return
         }
         counters(final)
-        requests(final)
-        server(final)
+        for swap in run.scenario.swaps where swap.isNBD {
+            requests(final, swap.device)
+            server(final, swap.device)
+        }
         zones(final)
         predicate(final)
         loss(final)
         if run.scenario.wireOffAfter != nil { outage() }
+        expected()
         if let words = run.guest.mark("UNQUIET") {
             rows.append(
                 .check("the guest came to rest", false, words, note: "the brackets are wide"))
         }
-        if run.scenario.mustComplete {
+        if run.scenario.mustComplete, run.scenario.expectation != .oom {
             let status = run.guest.mark("LOADED") ?? "absent"
             rows.append(.check("load completed", status.hasPrefix("status=0"), status))
         }
@@ -61,36 +55,6 @@ struct Checks {
                     name, agent: kernel[name] as? Int, s0: snapshots["S0"]?.vmstat(name),
                     s0p: snapshots["S0p"]?.vmstat(name), s1: snapshots["S1"]?.vmstat(name),
                     s1p: snapshots["S1p"]?.vmstat(name)))
-        }
-    }
-
-    private mutating func requests(_ final: [String: Any]) {
-        let device = (final["nbd"] as? [[String: Any]])?.first { $0["device"] as? String == "nbd0" }
-        func completed(_ name: String) -> Int? { snapshots[name]?.completedRequests() }
-        func sent(_ name: String) -> Int? {
-            guard let snapshot = snapshots[name], let done = snapshot.completedRequests(),
-                let flying = snapshot.inFlightRequests()
-            else { return nil }
-            return done + flying
-        }
-        let requeued = device?["requeued"] as? Int ?? 0
-        // No request at all leaves no device in the stream: that is zero, not unknown.
-        let seen = device != nil || final["nbd"] != nil
-        let done = device.map { $0["completed"] as? Int } ?? (seen ? 0 : nil)
-        let issued = device.map { ($0["issued"] as? Int).map { $0 - requeued } } ?? (seen ? 0 : nil)
-        rows.append(
-            .counter(
-                "nbd requests completed", agent: done, s0: completed("S0"), s0p: completed("S0p"),
-                s1: completed("S1"), s1p: completed("S1p")))
-        rows.append(
-            .counter(
-                "nbd requests issued", agent: issued, s0: sent("S0"), s0p: sent("S0p"),
-                s1: sent("S1"), s1p: sent("S1p")))
-        if let device {
-            rows.append(
-                .equal(
-                    "nbd sent and received", agent: device["received"] as? Int,
-                    kernel: device["sent"] as? Int, note: "at the quiet end"))
         }
     }
 
@@ -139,41 +103,6 @@ struct Checks {
             low: (known.min() ?? 0) - slack, high: (known.max() ?? 0) + slack,
             note: "lowest seen: agent \(lowest ?? -1), probe \(probed ?? -1)")
     }
-
-    /// The server's own count: requests before the agent's start are the kernel's to tell.
-    private mutating func server(_ final: [String: Any]) {
-        guard let counts = ServerCounts.parse(run.serverStats) else {
-            rows.append(
-                .check("server's own count", false, "absent", note: "nbdkit wrote no total"))
-            return
-        }
-        // After S1p the guest may have swapped in a little for its own way out.
-        guard let low = snapshots["S1p"]?.servedRequests(),
-            let before = snapshots["S0p"]?.servedRequests(),
-            let last = samples.last, let done = last.completed, let flying = last.inFlight
-        else {
-            rows.append(.check("server's own count", false, "-", note: "a snapshot is missing"))
-            return
-        }
-        let flushes = (snapshots["S1p"]?.completedRequests() ?? low) - low
-        let high = max(done - flushes + flying, low) + Self.afterLastSample
-        rows.append(
-            .within(
-                "nbd requests, server's count of kernel's", agent: counts.total, low: low,
-                high: high,
-                note: "agent is the server here; the last \(Self.afterLastSample) may come after "
-                    + "the last sample"))
-        let device = (final["nbd"] as? [[String: Any]])?.first { $0["device"] as? String == "nbd0" }
-        let agent = device.map { $0["completed"] as? Int } ?? (final["nbd"] != nil ? 0 : nil)
-        rows.append(
-            .within(
-                "nbd requests completed, server's count", agent: agent,
-                low: counts.total - before - (high - low), high: counts.total - before,
-                note: "server \(counts.total), of these \(before) before the agent"))
-    }
-
-    /// The guest powers off within half a second of S1p; what it pages in for that is little.
-    private static let afterLastSample = 64
 
     private mutating func predicate(_ final: [String: Any]) {
         let throttle = final["throttle"] as? [String: Any] ?? [:]

@@ -42,6 +42,7 @@ final class Guest {
             "socket,id=console,path=\(sockets)/console,server=on,wait=off,logfile=\(directory)/console.log",
             "-serial", "chardev:console",
         ]
+        arguments += Self.nodes(scenario)
         for (id, file) in [
             ("events", "events.jsonl"), ("record", "recording.rwr"), ("probe", "counters.txt"),
             ("marks", "marks.txt"),
@@ -66,6 +67,20 @@ final class Guest {
     }
 
     private let sockets: String
+
+    /// Memory and CPUs in even parts, one a node.
+    private static func nodes(_ scenario: Scenario) -> [String] {
+        guard scenario.nodes > 1 else { return [] }
+        let cpus = scenario.cpus / scenario.nodes
+        return (0..<scenario.nodes).flatMap { node in
+            [
+                "-object",
+                "memory-backend-ram,id=memory\(node),size=\(scenario.memoryMiB / scenario.nodes)M",
+                "-numa",
+                "node,nodeid=\(node),memdev=memory\(node),cpus=\(node * cpus)-\((node + 1) * cpus - 1)",
+            ]
+        }
+    }
 
     func stop() {
         Children.shared.stop(process)

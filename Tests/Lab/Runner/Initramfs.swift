@@ -14,17 +14,24 @@ struct Initramfs {
     /// - Parameters:
     ///   - settings: what /lab.conf says, as shell assignments.
     ///   - binary: the agent, or nil for a guest without it.
-    func build(settings: [(String, String)], binary: String?, at archive: String) throws {
+    func build(
+        settings: [(String, String)], swaps: [SwapDevice], binary: String?, at archive: String
+    ) throws {
         try Self.pack(archive) { root in
             try Self.copy(
                 try Tools.require("busybox", package: "busybox-static"), to: "\(root)/bin/busybox")
             try copyDynamic(try Tools.require("nbd-client", package: "nbd-client"), into: root)
+            // busybox's swapon knows no priorities.
+            try copyDynamic(try Tools.require("swapon", package: "mount"), into: root)
+            if swaps.contains(where: { $0.placement == .dm }) {
+                try copyDynamic(try Tools.require("dmsetup", package: "dmsetup"), into: root)
+            }
             if let binary { try Self.copy(binary, to: "\(root)/bin/reservewatch") }
-            for load in ["mapload", "dirtyload", "labprobe"] {
+            for load in ["mapload", "dirtyload", "labprobe", "flood"] {
                 try Self.copy(try compile(load), to: "\(root)/bin/\(load)")
             }
             var names: [String] = []
-            for module in try kernel.modules(["virtio_pci", "virtio_net", "nbd"]) {
+            for module in try kernel.modules(Self.modules(swaps)) {
                 names.append(try place(module: module, in: "\(root)/modules"))
             }
             try Self.copy("\(lab)/guest/init", to: "\(root)/init")
@@ -34,6 +41,14 @@ struct Initramfs {
             try assignments.joined().write(
                 toFile: "\(root)/lab.conf", atomically: true, encoding: .utf8)
         }
+    }
+
+    private static func modules(_ swaps: [SwapDevice]) -> [String] {
+        var modules = ["virtio_pci", "virtio_net"]
+        if swaps.contains(where: \.isNBD) { modules.append("nbd") }
+        if swaps.contains(where: { $0.placement == .dm }) { modules.append("dm-mod") }
+        if swaps.contains(where: { !$0.isNBD }) { modules += ["brd", "nvmet-tcp", "nvme-tcp"] }
+        return modules
     }
 
     /// Makes an empty tree, has it filled, and packs it as the kernel wants an initramfs.
@@ -85,7 +100,8 @@ struct Initramfs {
         }
     }
 
-    private func compile(_ load: String) throws -> String {
+    /// Builds one of the loads, static, and returns its path.
+    func compile(_ load: String) throws -> String {
         let source = "\(lab)/loads/\(load).c"
         let program = "\(cache)/\(load)"
         try Tools.run(

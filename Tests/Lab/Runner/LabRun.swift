@@ -11,14 +11,16 @@ final class LabRun: @unchecked Sendable {
     let directory: String
     let binary: String?
     let guest: Guest
-    private let server: NBDServer
+    private let servers: [NBDServer]
+    private let flood: Flood?
     private var growth: GrowthWatch
     private var probeGrowth: GrowthWatch
     private(set) var outcome = Outcome.timedOut
     /// Why it ended otherwise than completed, in one sentence.
     private(set) var reason = ""
     private(set) var stuck: [StuckTask] = []
-    private(set) var serverStats = ""
+    /// What each server counted, by device.
+    private(set) var serverStats: [String: String] = [:]
     private var began = Date()
     private(set) var wireOff: Date?
     private(set) var wireOn: Date?
@@ -46,17 +48,32 @@ final class LabRun: @unchecked Sendable {
         try? FileManager.default.removeItem(atPath: directory)
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
-        server = try NBDServer.start(directory: directory)
+        let initramfs = Initramfs(kernel: kernel, lab: lab, cache: cache)
+        servers = try scenario.swaps.filter(\.isNBD).map {
+            try NBDServer.start($0, directory: directory)
+        }
+        flood = try scenario.flood.map {
+            try Flood.start($0, program: try initramfs.compile("flood"), directory: directory)
+        }
         Children.shared.removeAtEnd("\(directory)/initramfs.gz")
         Children.shared.removeAtEnd("\(directory)/initramfs.gz.root")
         let archive = "\(directory)/initramfs.gz"
-        try Initramfs(kernel: kernel, lab: lab, cache: cache).build(
+        let ports = Dictionary(uniqueKeysWithValues: servers.map { ($0.device, $0.port) })
+        try initramfs.build(
             settings: [
-                ("HOST", scenario.host), ("NBD_PORT", "\(server.port)"),
+                ("HOST", scenario.host),
+                (
+                    "SWAPS",
+                    scenario.swaps.map { $0.words(port: ports[$0.device]) }.joined(separator: " ")
+                ),
                 ("MIN_FREE_KIB", "\(scenario.minFreeKiB)"), ("LOAD", scenario.load),
-                ("AGENT", binary == nil ? "no" : "yes"), ("AGENT_OPTIONS", agentOptions),
+                ("CGROUP", scenario.cgroup),
+                ("LOAD_LIMIT_MIB", scenario.loadLimitMiB.map(String.init) ?? ""),
+                ("FLOOD", flood?.sinkArguments ?? ""),
+                ("AGENT", binary == nil ? "no" : "yes"),
+                ("AGENT_OPTIONS", "\(scenario.agentOptions) \(agentOptions)"),
             ],
-            binary: binary, at: archive)
+            swaps: scenario.swaps, binary: binary, at: archive)
         guest = try Guest(
             scenario: scenario, kernel: kernel, archive: archive, directory: directory,
             accelerator: try Accelerator.choose(kernel: kernel, cache: cache))
@@ -84,8 +101,12 @@ final class LabRun: @unchecked Sendable {
         defer {
             lastedSeconds = Date().timeIntervalSince(began)
             guest.stop()
-            serverStats = server.stop()
+            for server in servers { serverStats[server.device] = server.stop() }
+            flood?.stop()
             try? FileManager.default.removeItem(atPath: "\(directory)/initramfs.gz")
+            for swap in scenario.swaps {
+                try? FileManager.default.removeItem(atPath: "\(directory)/\(swap.device).disk")
+            }
         }
         while Date().timeIntervalSince(began) < Double(scenario.limitSeconds) {
             usleep(20_000)
@@ -95,7 +116,7 @@ final class LabRun: @unchecked Sendable {
             lastProbe = Date()
             if loadSince == nil, guest.mark("LOAD") != nil {
                 loadSince = Date()
-                onRemark("swap is on NBD; the load starts: \(scenario.load)")
+                onRemark("swap is on \(swapWords); the load starts: \(scenario.load)")
             }
             if try hasEnded(loadHasBegun: loadSince != nil) { return }
             try moveWire(loadSince: loadSince)
@@ -110,6 +131,11 @@ final class LabRun: @unchecked Sendable {
         }
         end(.timedOut, "not finished after \(scenario.limitSeconds) s")
         stuck = try Evidence(guest: guest, cpus: scenario.cpus).stacks()
+    }
+
+    private var swapWords: String {
+        scenario.swaps.map { $0.placement == .disk ? $0.device : "\($0.device) (\($0.placement))" }
+            .joined(separator: ", ")
     }
 
     private func end(_ outcome: Outcome, _ reason: String) {

@@ -91,11 +91,16 @@ struct Lab {
             return 0
         case "run":
             var scenario = try scenario(option("scenario", ""))
+            let kernel = option("kernel", "6.12")
+            guard scenario.kernels.isEmpty || scenario.kernels.contains(kernel) else {
+                throw LabError.usage(
+                    "\(scenario.name) runs on \(scenario.kernels.joined(separator: ", ")) only")
+            }
             scenario.host = option("host", scenario.host)
             guard ["prepared", "default"].contains(scenario.host) else {
                 throw LabError.usage("no host \"\(scenario.host)\"; choose prepared or default")
             }
-            let report = try perform(scenario, kernel: option("kernel", "6.12"))
+            let report = try perform(scenario, kernel: kernel)
             return report.outcome.exitStatus(rowsPass: report.failures.isEmpty)
         case "test":
             return try series(["no-pressure", "series", "wire-pull"], times: 1)
@@ -143,9 +148,11 @@ struct Lab {
         return tally.exitStatus
     }
 
-    /// One guest for each kernel, side by side: the emulator gives each one core.
+    /// One guest for each kernel that can run it, side by side: the emulator gives each one core.
     private func performOnAllKernels(_ scenario: Scenario, turn: Int?) throws -> [Report] {
-        let runs = try KernelPackage.names.map { name in
+        let runs = try KernelPackage.names.filter {
+            scenario.kernels.isEmpty || scenario.kernels.contains($0)
+        }.map { name in
             let suffix = turn.map { "-\($0)" } ?? ""
             return try start(
                 scenario, kernel: name, directory: "\(out)/\(scenario.name)-\(name)\(suffix)",
@@ -197,9 +204,10 @@ struct Lab {
         let scenario = run.scenario
         let directory = run.directory
         var rows: [Row] = []
+        let readings = Readings(run)
         if let binary = run.binary {
             if run.outcome == .completed {
-                var checks = Checks(run: run)
+                var checks = Checks(run: run, readings: readings)
                 checks.all()
                 rows += checks.rows
             }
@@ -214,7 +222,7 @@ struct Lab {
             agent: run.guest.mark("AGENT") ?? "", outcome: run.outcome, reason: run.reason,
             stuck: run.stuck.map { $0.sentence() }, lastedSeconds: run.lastedSeconds,
             worstEventGapSeconds: run.worstEventGapSeconds, serverStats: run.serverStats,
-            rows: rows)
+            rows: rows, witnesses: readings.witnesses)
         try report.write(to: "\(directory)/result.json")
         report.printTable()
         return report

@@ -3,31 +3,50 @@
 import Foundation
 import LabKit
 
-/// The NBD server: outside the guest, on loopback, healthy. Its own counts of requests are a
-/// witness that shares nothing with the guest.
+/// The server of one NBD device: outside the guest, on loopback, healthy. Its own counts of
+/// requests are a witness that shares nothing with the guest.
 struct NBDServer {
+    let device: String
     let port: Int
     let process: Process
     private let statsFile: String
 
-    static func start(directory: String) throws -> NBDServer {
+    static func start(_ swap: SwapDevice, directory: String) throws -> NBDServer {
         let nbdkit = try Tools.require("nbdkit", package: "nbdkit")
         let port = try Tools.freePort()
-        let stats = "\(directory)/nbdkit-stats.txt"
+        // One device is the rule: its files have no suffix.
+        let suffix = swap.device == "nbd0" ? "" : "-\(swap.device)"
+        let stats = "\(directory)/nbdkit-stats\(suffix).txt"
+        let log = "\(directory)/nbdkit\(suffix).log"
         let process = try Children.shared.start(
             nbdkit,
-            [
-                "-f", "-p", "\(port)", "-i", "127.0.0.1", "--filter=stats", "memory", "2G",
-                "statsfile=\(stats)",
-            ],
-            log: "\(directory)/nbdkit.log")
+            ["-f", "-p", "\(port)", "-i", "127.0.0.1", "--filter=stats"]
+                + (try backend(swap, directory: directory)) + ["statsfile=\(stats)"],
+            log: log)
         usleep(200_000)
         guard process.isRunning else {
-            let words =
-                (try? String(contentsOfFile: "\(directory)/nbdkit.log", encoding: .utf8)) ?? ""
+            let words = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
             throw LabError.failed("nbdkit did not start on port \(port): \(words)")
         }
-        return NBDServer(port: port, process: process, statsFile: stats)
+        return NBDServer(device: swap.device, port: port, process: process, statsFile: stats)
+    }
+
+    /// Memory; or, for a swap on a partition, a file with a partition table.
+    private static func backend(_ swap: SwapDevice, directory: String) throws -> [String] {
+        guard swap.placement == .partition else { return ["memory", "\(swap.sizeMiB)M"] }
+        let image = "\(directory)/\(swap.device).disk"
+        Children.shared.removeAtEnd(image)
+        _ = try Tools.require("sfdisk", package: "fdisk")
+        // A MiB before the partition, and 82: Linux swap.
+        try Tools.run(
+            try Tools.require("sh", package: "dash"),
+            [
+                "-c",
+                "truncate -s \(swap.sizeMiB + 1)M \"$1\" && "
+                    + "echo 'start=2048, type=82' | PATH=$PATH:/usr/sbin:/sbin sfdisk -q -X dos \"$1\"",
+                "partition", image,
+            ])
+        return ["file", image]
     }
 
     /// Ends the server; it then writes its own counts.

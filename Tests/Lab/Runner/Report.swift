@@ -22,8 +22,10 @@ struct Report: Codable {
     var stuck: [String]
     var lastedSeconds: Double
     var worstEventGapSeconds: Double
-    var serverStats: String
+    /// What each NBD server counted, by device.
+    var serverStats: [String: String]
     var rows: [Row]
+    var witnesses: Witnesses
 
     var failures: [Row] { rows.filter { !$0.passes } }
 

@@ -4,10 +4,13 @@
 // counters to a serial line every half second, from locked memory, through
 // descriptors that it opened at the start.
 //
-//   labprobe TTY DISK ANSWERS NAME...
+//   labprobe [-d DISK | -p PART | -f FILE]... TTY ANSWERS NAME...
+//
+// DISK and PART are paths below /sys/block: their stat and inflight are copied,
+// those of a DISK into each sample too. FILE is copied whole.
 //
 // A sample is "@ <CLOCK_BOOTTIME ns> <worst own lateness, ms>", then lines
-// "<file>: <text>" with what the lab compares, then "@.".
+// "<source>: <text>" with what the lab compares, then "@.".
 //
 // The first SIGUSR1 asks for a snapshot called by the first NAME, the second by
 // the second: "@@ NAME", for each file "@file PATH" and its whole text, "@end
@@ -38,17 +41,54 @@ static long long boot_ns(void)
 	return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-enum source { VMSTAT, ZONEINFO, NETSTAT, STAT, INFLIGHT, SOURCES };
+enum kind { VMSTAT, ZONEINFO, NETSTAT, SWAPS, STAT, INFLIGHT, COPIED };
 
-static char paths[SOURCES][128] = {"/proc/vmstat", "/proc/zoneinfo", "/proc/net/netstat"};
-static int files[SOURCES];
+static struct source {
+	enum kind kind;
+	int file;
+	/* Of a disk that every sample has, its name; else empty. */
+	char disk[32];
+	char path[128];
+} sources[48];
+static int known;
 
-static int reread(enum source source)
+static int add_source(enum kind kind, const char *disk, const char *path)
 {
-	ssize_t count = files[source] < 0 ? -1 : pread(files[source], text, sizeof(text) - 1, 0);
+	struct source *source = &sources[known];
 
-	text[count > 0 ? count : 0] = 0;
-	return count > 0;
+	if (known == sizeof(sources) / sizeof(sources[0]))
+		return 0;
+	source->kind = kind;
+	snprintf(source->disk, sizeof(source->disk), "%s", disk);
+	snprintf(source->path, sizeof(source->path), "%s", path);
+	source->file = open(source->path, O_RDONLY);
+	known++;
+	return source->file >= 0;
+}
+
+static int add_disk(const char *name, int sampled)
+{
+	char path[128];
+	int opened;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/stat", name);
+	opened = add_source(STAT, sampled ? name : "", path);
+	snprintf(path, sizeof(path), "/sys/block/%s/inflight", name);
+	return add_source(INFLIGHT, sampled ? name : "", path) && opened;
+}
+
+/* The whole file: a read of /proc gives no more than one buffer of the kernel's. */
+static int reread(const struct source *source)
+{
+	size_t used = 0;
+	ssize_t count;
+
+	do {
+		count = pread(source->file, text + used, sizeof(text) - 1 - used, (off_t)used);
+		used += count > 0 ? (size_t)count : 0;
+	} while (count > 0 && used < sizeof(text) - 1);
+	text[used] = 0;
+	return used > 0;
 }
 
 /* To the next line of text, or to its end. */
@@ -93,18 +133,73 @@ static int add_zones(int used)
 	return used;
 }
 
+/* "drop: <PFMemallocDrop>": its column in the line of names is that in the line of values. */
+static int add_drops(int used)
+{
+	char *names = strstr(text, "TcpExt:");
+	char *values = names ? strstr(next(names), "TcpExt:") : NULL;
+	char *wanted = names ? strstr(names, " PFMemallocDrop") : NULL;
+
+	if (!values || !wanted || wanted > values)
+		return used;
+	for (; names <= wanted; names++)
+		if (*names == ' ' && (values = strchr(values, ' ')))
+			values++;
+	return values ? add(used, "drop", values, (int)strcspn(values, " \n")) : used;
+}
+
+/* "swap: <path> <used KiB>" for each line of /proc/swaps below its heading. */
+static int add_swaps(int used)
+{
+	char path[64], brief[96];
+	long size, taken;
+
+	for (char *line = next(text); *line; line = next(line))
+		if (sscanf(line, "%63s %*s %ld %ld", path, &size, &taken) == 3) {
+			snprintf(brief, sizeof(brief), "%s %ld", path, taken);
+			used = add(used, "swap", brief, (int)strlen(brief));
+		}
+	return used;
+}
+
+static int add_of_disk(int used, const struct source *source)
+{
+	char name[48];
+
+	if (!source->disk[0])
+		return used;
+	snprintf(name, sizeof(name), "%s: %s", source->kind == STAT ? "stat" : "inflight",
+		 source->disk);
+	return add(used, name, text, (int)strcspn(text, "\n"));
+}
+
+static int add_sampled(int used, const struct source *source)
+{
+	switch (source->kind) {
+	case VMSTAT:
+		return add_vmstat(used);
+	case ZONEINFO:
+		return add_zones(used);
+	case NETSTAT:
+		return add_drops(used);
+	case SWAPS:
+		return add_swaps(used);
+	case STAT:
+	case INFLIGHT:
+		return add_of_disk(used, source);
+	case COPIED:
+		break;
+	}
+	return used;
+}
+
 static int sample(int tty, long long now, long long worst)
 {
 	int used = snprintf(frame, sizeof(frame), "@ %lld %lld\n", now, worst / 1000000);
 
-	if (reread(VMSTAT))
-		used = add_vmstat(used);
-	if (reread(ZONEINFO))
-		used = add_zones(used);
-	if (reread(STAT))
-		used = add(used, "stat", text, (int)strcspn(text, "\n"));
-	if (reread(INFLIGHT))
-		used = add(used, "inflight", text, (int)strcspn(text, "\n"));
+	for (const struct source *source = sources; source < sources + known; source++)
+		if (source->kind != COPIED && reread(source))
+			used = add_sampled(used, source);
 	used += snprintf(frame + used, sizeof(frame) - used, "@.\n");
 	return write(tty, frame, (size_t)used) < 0;
 }
@@ -117,40 +212,65 @@ static void put(int tty, const char *words, const char *name)
 static void snapshot(int tty, int answers, const char *name)
 {
 	put(tty, "@@ ", name);
-	for (int source = 0; source < SOURCES; source++) {
+	for (const struct source *source = sources; source < sources + known; source++) {
 		if (!reread(source))
 			continue;
-		put(tty, "@file ", paths[source]);
+		put(tty, "@file ", source->path);
 		if (write(tty, text, strlen(text)) < 0)
 			return;
+		if (text[strlen(text) - 1] != '\n')
+			put(tty, "", "");
 	}
 	put(tty, "@end ", name);
 	tcdrain(tty);
 	put(answers, "", name);
 }
 
+static int parse(int count, char **arguments)
+{
+	int option, opened;
+
+	opened = add_source(VMSTAT, "", "/proc/vmstat");
+	opened &= add_source(ZONEINFO, "", "/proc/zoneinfo");
+	opened &= add_source(NETSTAT, "", "/proc/net/netstat");
+	opened &= add_source(SWAPS, "", "/proc/swaps");
+	while ((option = getopt(count, arguments, "d:p:f:")) != -1) {
+		if (option == 'f')
+			opened &= add_source(COPIED, "", optarg);
+		else if (option == 'd' || option == 'p')
+			opened &= add_disk(optarg, option == 'd');
+		else
+			return 64;
+	}
+	return opened ? 0 : 66;
+}
+
 int main(int count, char **arguments)
 {
 	struct timespec half = {.tv_nsec = 500000000};
 	long long last = boot_ns(), worst = 0;
-	int tty, answers, adjust, named = 4;
+	int tty, answers, adjust, named, failed;
 	sigset_t asked;
 
-	if (count < 4) {
-		fprintf(stderr, "usage: labprobe TTY DISK ANSWERS NAME...\n");
+	failed = parse(count, arguments);
+	named = optind + 2;
+	if (failed == 64 || count < named) {
+		fprintf(stderr,
+			"usage: labprobe [-d DISK | -p PART | -f FILE]... TTY ANSWERS NAME...\n");
 		return 64;
 	}
+	for (const struct source *source = sources; source < sources + known; source++)
+		if (source->file < 0)
+			fprintf(stderr, "labprobe: cannot read %s\n", source->path);
+	if (failed)
+		return failed;
 	sigemptyset(&asked);
 	sigaddset(&asked, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &asked, NULL);
-	tty = open(arguments[1], O_WRONLY | O_NOCTTY);
-	answers = open(arguments[3], O_WRONLY | O_CREAT | O_APPEND, 0644);
-	snprintf(paths[STAT], sizeof(paths[STAT]), "/sys/block/%s/stat", arguments[2]);
-	snprintf(paths[INFLIGHT], sizeof(paths[INFLIGHT]), "/sys/block/%s/inflight", arguments[2]);
-	for (int source = 0; source < SOURCES; source++)
-		files[source] = open(paths[source], O_RDONLY);
+	tty = open(arguments[optind], O_WRONLY | O_NOCTTY);
+	answers = open(arguments[optind + 1], O_WRONLY | O_CREAT | O_APPEND, 0644);
 	adjust = open("/proc/self/oom_score_adj", O_WRONLY);
-	if (tty < 0 || answers < 0 || files[VMSTAT] < 0 || write(adjust, "-1000", 5) != 5)
+	if (tty < 0 || answers < 0 || write(adjust, "-1000", 5) != 5)
 		return 74;
 	memset(text, 1, sizeof(text));
 	memset(frame, 1, sizeof(frame));
