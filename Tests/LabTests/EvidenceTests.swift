@@ -155,3 +155,47 @@ import Testing
         #expect(!Row.within("x", agent: nil, low: 0, high: 0).passes)
     }
 }
+
+@Suite struct OOMKillTests {
+    /// Lines of guests with 6.1.192 and 6.12.117.
+    private let console = """
+        lab: LOAD mapload 12 36 0
+        [   28.371398] Out of memory: Killed process 225 (mapload) total-vm:37856kB, anon-rss:2000kB, file-rss:0kB, shmem-rss:4kB, UID:0 pgtables:56kB oom_score_adj:0
+        [   20.852044] Memory cgroup out of memory: Killed process 286 (mapload) total-vm:25568kB, anon-rss:12032kB, file-rss:0kB, shmem-rss:128kB, UID:0 pgtables:84kB oom_score_adj:0
+        lab: LOADED status=9 mapload: 12 processes, 9 failed
+        """
+
+    @Test func whoWasKilledIsReadFromTheConsole() {
+        let kills = OOMKill.parse(console)
+        #expect(kills.map(\.pid) == [225, 286])
+        #expect(kills.map(\.name) == ["mapload", "mapload"])
+        #expect(kills.map(\.reason) == ["Out of memory", "Memory cgroup out of memory"])
+        #expect(kills.map(\.totalVMKiB) == [37856, 25568])
+        #expect(kills.map(\.anonRSSKiB) == [2000, 12032])
+        #expect(kills.map(\.fileRSSKiB) == [0, 0])
+        #expect(kills.map(\.shmemRSSKiB) == [4, 128])
+        #expect(kills.map(\.pageTablesKiB) == [56, 84])
+        #expect(kills.map(\.uid) == [0, 0])
+        #expect(kills.map(\.oomScoreAdj) == [0, 0])
+    }
+
+    @Test func aNameMayHoldTheLinesOwnWords() {
+        let line =
+            "[    1.0] Out of memory: Killed process 7 (a) total-vm:1kB, (b) total-vm:8kB, "
+            + "anon-rss:4kB, file-rss:3kB, shmem-rss:2kB, UID:1000 pgtables:1kB oom_score_adj:-500"
+        let kill = OOMKill.parse(line).first
+        #expect(kill?.name == "a) total-vm:1kB, (b")
+        #expect(kill?.totalVMKiB == 8)
+        #expect(kill?.oomScoreAdj == -500)
+    }
+
+    @Test(arguments: [
+        "Out of memory: Killed process 225 (mapload) total-vm:37856kB, anon-rss:2000kB",
+        "Out of memory: Killed process x (mapload) total-vm:1kB, anon-rss:1kB, file-rss:0kB, shmem-rss:4kB",
+        "Killed process 225 (mapload) total-vm:1kB, anon-rss:1kB, file-rss:0kB, shmem-rss:4kB",
+        "oom_reaper: reaped process 225 (mapload), now anon-rss:0kB, file-rss:0kB, shmem-rss:4kB",
+    ])
+    func aLineThatIsNotWholeIsLeftOut(line: String) {
+        #expect(OOMKill.parse(line).isEmpty)
+    }
+}
