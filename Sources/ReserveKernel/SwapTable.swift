@@ -100,42 +100,47 @@ public struct SwapTable: ~Copyable {
     }
 
     /// The disk name ("nbd0") under a block device: itself, its whole disk, or what
-    /// device-mapper, md or loop put it on.
-    static func nbdDisk(below devicePath: String, depth: Int = 0) -> String? {
-        guard depth < 8, let resolved = realPath(devicePath),
+    /// device-mapper, md or loop put it on. `root` is before every path that is looked at.
+    static func nbdDisk(below devicePath: String, root: String = "", depth: Int = 0) -> String? {
+        guard depth < 8, let resolved = realPath(root + devicePath),
             let name = resolved.split(separator: "/").last.map(String.init)
         else { return nil }
-        return nbdDisk(named: name, depth: depth)
+        return nbdDisk(named: name, root: root, depth: depth)
     }
 
-    private static func nbdDisk(named name: String, depth: Int) -> String? {
+    private static func nbdDisk(named name: String, root: String, depth: Int) -> String? {
+        let directory = "\(root)/sys/class/block/\(name)"
         if name.hasPrefix("nbd") {
             // a partition's directory lies inside its disk's: .../block/nbd0/nbd0p1
-            let parent = realPath("/sys/class/block/\(name)")?.split(separator: "/").dropLast().last
+            let parent = realPath(directory)?.split(separator: "/").dropLast().last
             return parent.map(String.init).flatMap { $0.hasPrefix("nbd") ? $0 : nil } ?? name
         }
-        for slave in entries(of: "/sys/class/block/\(name)/slaves") {
-            if let disk = nbdDisk(named: slave, depth: depth + 1) { return disk }
+        for slave in entries(of: "\(directory)/slaves") {
+            if let disk = nbdDisk(named: slave, root: root, depth: depth + 1) { return disk }
         }
-        if let backing = readFile("/sys/class/block/\(name)/loop/backing_file", limit: 4096) {
+        if let backing = readFile("\(directory)/loop/backing_file", limit: 4096) {
             let path = String(backing.prefix(while: { $0 != "\n" }))
-            if let disk = nbdDisk(below: path, depth: depth + 1), disk.hasPrefix("nbd") {
+            if let disk = nbdDisk(below: path, root: root, depth: depth + 1),
+                disk.hasPrefix("nbd")
+            {
                 return disk
             }
         }
         return nil
     }
 
-    /// The block device that holds a swap file, through the file's st_dev.
-    private static func blockDevice(ofFile path: String) -> String? {
+    /// The block device that holds a swap file, through the file's st_dev; without `root`.
+    static func blockDevice(ofFile path: String, root: String = "") -> String? {
         var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
+        guard stat(root + path, &status) == 0 else { return nil }
         let major = rw_device_major(UInt64(status.st_dev))
         let minor = rw_device_minor(UInt64(status.st_dev))
-        return realPath("/sys/dev/block/\(major):\(minor)")
+        return realPath("\(root)/sys/dev/block/\(major):\(minor)").map {
+            String($0.dropFirst(root.utf8.count))
+        }
     }
 
-    private static func realPath(_ path: String) -> String? {
+    static func realPath(_ path: String) -> String? {
         guard let resolved = realpath(path, nil) else { return nil }
         defer { free(resolved) }
         return String(cString: resolved)

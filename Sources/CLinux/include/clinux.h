@@ -42,6 +42,16 @@ uint32_t rw_device_minor(uint64_t device);
 /// A terminal's columns and rows, from TIOCGWINSZ. -ENOTTY when it is none.
 int rw_terminal_size(int descriptor, int *_Nonnull columns, int *_Nonnull rows);
 
+/// A unix socket and its other end, by inode.
+struct rw_unix_pair {
+	uint32_t inode;
+	uint32_t peer;
+};
+
+/// sock_diag(7): connected unix sockets of this network namespace, into `pairs`. How many;
+/// `capacity` of them means that there may be more. -ENOENT without the unix_diag module.
+int rw_unix_peers(struct rw_unix_pair *_Nonnull pairs, uint32_t capacity);
+
 /// Puts a terminal in raw mode for output only, so that nothing is translated. Not a terminal: 0.
 int rw_make_raw(int descriptor);
 

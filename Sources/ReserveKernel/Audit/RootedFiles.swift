@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// Files below a root: "" is the host's own, a test's is a tree that looks like it.
+struct RootedFiles {
+    let root: String
+
+    /// A whole file, or nil when it cannot be opened. Bytes that are no UTF-8 are replaced.
+    func text(_ path: String) -> String? {
+        bytes(path).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    func bytes(_ path: String) -> [UInt8]? {
+        let descriptor = open(root + path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var content: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 64 * 1024)
+        while content.count < Self.largestBytes {
+            let count = read(descriptor, &chunk, chunk.count)
+            if count < 0 && errno == EINTR { continue }
+            if count <= 0 { break }
+            content.append(contentsOf: chunk[..<count])
+        }
+        return content
+    }
+
+    /// A socket table of a hundred thousand connections has 15 MB.
+    private static let largestBytes = 64 << 20
+
+    /// The first word of a file.
+    func word(_ path: String) -> String? {
+        text(path)?.split(whereSeparator: \.isWhitespace).first.map(String.init)
+    }
+
+    func number(_ path: String) -> UInt64? {
+        word(path).flatMap { UInt64($0) }
+    }
+
+    /// All words, which must be numbers.
+    func numbers(_ path: String) -> [UInt64]? {
+        guard let words = text(path)?.split(whereSeparator: \.isWhitespace) else { return nil }
+        let numbers = words.compactMap { UInt64($0) }
+        return numbers.count == words.count && !numbers.isEmpty ? numbers : nil
+    }
+
+    func exists(_ path: String) -> Bool { access(root + path, F_OK) == 0 }
+
+    /// What a symbolic link says, not what it leads to.
+    func link(_ path: String) -> String? {
+        var target = [CChar](repeating: 0, count: 4096)
+        let count = readlink(root + path, &target, target.count)
+        guard count > 0 else { return nil }
+        return String(decoding: target[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Names in a directory in order, or nil when it cannot be read.
+    func entries(_ path: String) -> [String]? {
+        guard let stream = opendir(root + path) else { return nil }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix(while: { $0 != 0 }), as: UTF8.self)
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+}
