@@ -2,21 +2,34 @@
 
 import ArgumentParser
 import CBPF
+import Glibc
 import ReserveKernel
 
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract:
-            "Tells for each signal which hook this kernel lets us use, and why no better one.",
+            "Tells which hook each signal gets on this kernel, and audits the way to the swap.",
         discussion: """
-            Loads and attaches everything that the watch would, then lets go of it. \
-            Exit status 1 when a signal cannot be had at all.
+            Loads and attaches everything that the watch would, then lets go of it. Then looks \
+            at the swap that lies on NBD: the client, the server, who stands between them, \
+            timeouts, the reserve and what may fill it; each finding with why it matters and \
+            the command that mends it. Changes nothing.
+
+            Exit status 78 when the host is not fit to swap over NBD (a warning or worse), 1 \
+            when a signal cannot be had or something could not be read, else 0.
 
             EXAMPLES
               reservewatch doctor
+              reservewatch doctor --json | jq '.findings[] | {id, severity, mend}'
             """
     )
+
+    @Flag(help: "One JSON document: hooks, facts, findings, verdict.")
+    var json = false
+
+    @Option(help: .hidden)
+    var root = ""
 
     func run() throws {
         let choices: [HookPlan.Choice]
@@ -26,24 +39,25 @@ struct DoctorCommand: ParsableCommand {
         } catch {
             throw leave(error)
         }
-        for choice in choices { print(Self.line(for: choice)) }
-        if choices.contains(where: { $0.state == RW_HOOK_MISSING.rawValue }) {
-            throw ExitCode(1)
-        }
+        let facts = SwapPathFacts.read(
+            root: root, handed: root.isEmpty ? .live() : HandedFacts())
+        let report = DoctorReport(choices: choices, facts: facts, audit: audit(facts))
+        try write(json ? report.json.bytes : Array(report.text.utf8))
+        if report.exitStatus != 0 { throw ExitCode(report.exitStatus) }
     }
 
-    /// "primary   reserve.taken              tp_btf/mm_page_alloc" and the reason below.
-    static func line(for choice: HookPlan.Choice) -> String {
-        let state: String
-        switch choice.state {
-        case RW_HOOK_PRIMARY.rawValue: state = "primary "
-        case RW_HOOK_FALLBACK.rawValue: state = "fallback"
-        case RW_HOOK_OFF.rawValue: state = "off     "
-        default: state = "missing "
+    private func write(_ bytes: [UInt8]) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes {
+                Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count)
+            }
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else {
+                printError("cannot write the report: \(describe(errno: errno))")
+                throw ExitCode(74)
+            }
+            rest = rest.dropFirst(count)
         }
-        let name = choice.name + String(repeating: " ", count: max(0, 28 - choice.name.count))
-        let path = choice.path.isEmpty ? "-" : choice.path
-        let reason = choice.reason.isEmpty ? "" : "\n          not better: \(choice.reason)"
-        return "\(state)  \(name)\(path)\(reason)"
     }
 }

@@ -24,11 +24,12 @@ struct Reservewatch: ParsableCommand {
               reservewatch events --record incident.rwr  keep the raw records as well
               reservewatch replay incident.rwr           the same events again, anywhere
               reservewatch replay incident.rwr --format words
-              reservewatch doctor                        what this kernel lets us see
+              reservewatch doctor                        what this kernel lets us see,
+                                                         and whether the swap's path is fit
 
             EXIT STATUS
                0  it did what was asked
-               1  a finding: doctor found a signal missing
+               1  doctor found a signal missing, or could not read what it needs to know
               64  wrong usage
               65  the input is no recording
               66  the input cannot be read
@@ -37,6 +38,7 @@ struct Reservewatch: ParsableCommand {
               73  the output cannot be opened
               74  the output failed on the way
               77  not permitted: not root, missing capability, lockdown
+              78  doctor found this host unfit to swap over NBD
             """,
         version: agentVersion,
         subcommands: [EventsCommand.self, ReplayCommand.self, DoctorCommand.self]

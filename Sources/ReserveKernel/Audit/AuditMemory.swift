@@ -104,7 +104,7 @@ private func receiveBuffers(_ memory: MemoryFacts) -> [Finding] {
     ]
 }
 
-/// With which the lab's hosts survived.
+/// With which guests survived in trials.
 private let boundedRmem: UInt64 = 262_144
 
 private func swappiness(_ memory: MemoryFacts) -> [Finding] {
