@@ -54,7 +54,7 @@ enum Fixture {
         URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().path + "/Fixtures"
     /// `wire-1` was made before the records grew: an old agent's, which every newer one reads.
-    static let names = ["wire-1"]
+    static let names = ["wire-pull-6.1", "wire-pull-6.12", "wire-1"]
 
     static func recording(_ name: String) -> String { "\(directory)/\(name).rwr" }
 

@@ -11,6 +11,7 @@ import sys
 
 AGENT, CGROUP, SWAP = 13, 12, 6
 HOST, HOOK, COUNTERS, STOPPED = 1, 2, 3, 4
+SWAP_DEVICE, SWAP_TABLE_READ = 1, 2
 
 
 def frames(data):
@@ -40,7 +41,8 @@ def main():
         frame
         for index, (stem, kind, boot_ns, frame) in enumerate(everything)
         if begin <= boot_ns < end
-        or stem in (CGROUP, SWAP)
+        or stem == CGROUP
+        or stem == SWAP and kind in (SWAP_DEVICE, SWAP_TABLE_READ)
         or stem == AGENT and kind in (HOST, HOOK, STOPPED)
         or index == last_counters
     ]

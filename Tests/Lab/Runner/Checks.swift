@@ -34,6 +34,7 @@ struct Checks {
         predicate(final)
         loss(final)
         if run.scenario.wireOffAfter != nil { outage() }
+        wide(final)
         expected()
         if let words = run.guest.mark("UNQUIET") {
             rows.append(

@@ -44,7 +44,7 @@ struct Initramfs {
     }
 
     private static func modules(_ swaps: [SwapDevice]) -> [String] {
-        var modules = ["virtio_pci", "virtio_net"]
+        var modules = ["virtio_pci", "virtio_net", "tcp_diag"]
         if swaps.contains(where: \.isNBD) { modules.append("nbd") }
         if swaps.contains(where: { $0.placement == .dm }) { modules.append("dm-mod") }
         if swaps.contains(where: { !$0.isNBD }) { modules += ["brd", "nvmet-tcp", "nvme-tcp"] }

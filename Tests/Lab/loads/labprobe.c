@@ -7,7 +7,8 @@
 //   labprobe [-d DISK | -p PART | -f FILE]... TTY ANSWERS NAME...
 //
 // DISK and PART are paths below /sys/block: their stat and inflight are copied,
-// those of a DISK into each sample too. FILE is copied whole.
+// those of a DISK into each sample too. FILE is copied whole. A snapshot also has
+// the TCP sockets, as sock_diag(7) tells them, below the name "sock_diag".
 //
 // A sample is "@ <CLOCK_BOOTTIME ns> <worst own lateness, ms>", then lines
 // "<source>: <text>" with what the lab compares, then "@.".
@@ -16,12 +17,20 @@
 // the second: "@@ NAME", for each file "@file PATH" and its whole text, "@end
 // NAME". When the line has taken it, the name goes to the file ANSWERS. Nothing
 // is forked and nothing is paged in for it, so the reading moves no counter.
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,7 +50,7 @@ static long long boot_ns(void)
 	return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-enum kind { VMSTAT, ZONEINFO, NETSTAT, SWAPS, STAT, INFLIGHT, COPIED };
+enum kind { VMSTAT, ZONEINFO, NETSTAT, SWAPS, STAT, INFLIGHT, COPIED, SOCKETS };
 
 static struct source {
 	enum kind kind;
@@ -52,6 +61,66 @@ static struct source {
 } sources[48];
 static int known;
 
+/*
+ * "tcp <local port> <peer port> <state> sent <bytes> received <bytes> out <segments> in
+ * <segments> again <segments>" for each TCP socket over IPv4: what ss -tin prints.
+ */
+static size_t put_socket(size_t used, const struct inet_diag_msg *message, size_t length)
+{
+	const struct rtattr *attribute = (const void *)(message + 1);
+	struct tcp_info info = {0};
+	size_t left = length - NLMSG_LENGTH(sizeof(*message)), size;
+
+	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+		if (attribute->rta_type != INET_DIAG_INFO)
+			continue;
+		size = RTA_PAYLOAD(attribute);
+		memcpy(&info, RTA_DATA(attribute), size < sizeof(info) ? size : sizeof(info));
+	}
+	return used +
+	       (size_t)snprintf(text + used, sizeof(text) - used,
+				"tcp %d %d %d sent %llu received %llu out %u in %u again %u\n",
+				ntohs(message->id.idiag_sport), ntohs(message->id.idiag_dport),
+				message->idiag_state, (unsigned long long)info.tcpi_bytes_sent,
+				(unsigned long long)info.tcpi_bytes_received, info.tcpi_segs_out,
+				info.tcpi_segs_in, info.tcpi_total_retrans);
+}
+
+static int reread_sockets(int netlink)
+{
+	static char answer[16 * 1024];
+	struct {
+		struct nlmsghdr header;
+		struct inet_diag_req_v2 request;
+	} ask = {.header = {.nlmsg_len = sizeof(ask),
+			    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+		 .request = {.sdiag_family = AF_INET,
+			     .sdiag_protocol = IPPROTO_TCP,
+			     .idiag_ext = 1 << (INET_DIAG_INFO - 1),
+			     .idiag_states = ~0u}};
+	const struct nlmsghdr *header;
+	size_t used = 0, left;
+	ssize_t count;
+
+	text[0] = 0;
+	if (send(netlink, &ask, sizeof(ask), 0) < 0)
+		return 0;
+	for (;;) {
+		count = recv(netlink, answer, sizeof(answer), 0);
+		if (count <= 0)
+			return used > 0;
+		left = (size_t)count;
+		for (header = (void *)answer; NLMSG_OK(header, left);
+		     header = NLMSG_NEXT(header, left)) {
+			if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+				return used > 0;
+			if (used < sizeof(text) - 256)
+				used = put_socket(used, NLMSG_DATA(header), header->nlmsg_len);
+		}
+	}
+}
+
 static int add_source(enum kind kind, const char *disk, const char *path)
 {
 	struct source *source = &sources[known];
@@ -61,7 +130,8 @@ static int add_source(enum kind kind, const char *disk, const char *path)
 	source->kind = kind;
 	snprintf(source->disk, sizeof(source->disk), "%s", disk);
 	snprintf(source->path, sizeof(source->path), "%s", path);
-	source->file = open(source->path, O_RDONLY);
+	source->file = kind == SOCKETS ? socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG)
+				       : open(source->path, O_RDONLY);
 	known++;
 	return source->file >= 0;
 }
@@ -83,6 +153,8 @@ static int reread(const struct source *source)
 	size_t used = 0;
 	ssize_t count;
 
+	if (source->kind == SOCKETS)
+		return reread_sockets(source->file);
 	do {
 		count = pread(source->file, text + used, sizeof(text) - 1 - used, (off_t)used);
 		used += count > 0 ? (size_t)count : 0;
@@ -188,6 +260,7 @@ static int add_sampled(int used, const struct source *source)
 	case INFLIGHT:
 		return add_of_disk(used, source);
 	case COPIED:
+	case SOCKETS:
 		break;
 	}
 	return used;
@@ -198,7 +271,7 @@ static int sample(int tty, long long now, long long worst)
 	int used = snprintf(frame, sizeof(frame), "@ %lld %lld\n", now, worst / 1000000);
 
 	for (const struct source *source = sources; source < sources + known; source++)
-		if (source->kind != COPIED && reread(source))
+		if (source->kind < COPIED && reread(source))
 			used = add_sampled(used, source);
 	used += snprintf(frame + used, sizeof(frame) - used, "@.\n");
 	return write(tty, frame, (size_t)used) < 0;
@@ -234,6 +307,7 @@ static int parse(int count, char **arguments)
 	opened &= add_source(ZONEINFO, "", "/proc/zoneinfo");
 	opened &= add_source(NETSTAT, "", "/proc/net/netstat");
 	opened &= add_source(SWAPS, "", "/proc/swaps");
+	opened &= add_source(SOCKETS, "", "sock_diag");
 	while ((option = getopt(count, arguments, "d:p:f:")) != -1) {
 		if (option == 'f')
 			opened &= add_source(COPIED, "", optarg);

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import LabKit
+
+/// kswapd, reclaim waits, slabs, sockets, swap devices, and what was lost on the way.
+extension Checks {
+    mutating func wide(_ final: [String: Any]) {
+        kswapd(final)
+        reclaimWaits(final)
+        slabs(final)
+        for swap in run.scenario.swaps { swapDevice(final, swap) }
+        sockets(final)
+        packets(final)
+        highAtomic(final)
+        pressure(final)
+        sums(final)
+    }
+
+    /// A figure of the agent against one that each snapshot may have, which may also fall.
+    private mutating func moved(
+        _ name: String, agent: Int?, note: String = "", _ kernel: (Snapshot) -> Int?
+    ) {
+        func at(_ moment: String) -> Int? { snapshots[moment].flatMap(kernel) }
+        guard let s0 = at("S0"), let s0p = at("S0p"), let s1 = at("S1"), let s1p = at("S1p") else {
+            rows.append(.check(name, false, "-", note: "the kernel's figure is missing"))
+            return
+        }
+        rows.append(
+            .within(
+                name, agent: agent, low: min(s1, s1p) - max(s0, s0p),
+                high: max(s1, s1p) - min(s0, s0p), note: note))
+    }
+
+    /// As ``moved``, of figures that are not counted from the agent's start on.
+    private mutating func standing(_ name: String, agent: Int?, _ kernel: (Snapshot) -> Int?) {
+        guard let s1 = snapshots["S1"].flatMap(kernel), let s1p = snapshots["S1p"].flatMap(kernel)
+        else {
+            rows.append(.check(name, false, "-", note: "the kernel's figure is missing"))
+            return
+        }
+        rows.append(.within(name, agent: agent, low: min(s1, s1p), high: max(s1, s1p)))
+    }
+
+    private mutating func kswapd(_ final: [String: Any]) {
+        let told = final["kswapd"] as? [String: Int] ?? [:]
+        moved("kswapd wakes: pageoutrun", agent: told["wakes"]) { $0.vmstat("pageoutrun") }
+        for (field, event) in [
+            ("wakes", "kswapd_wake"), ("sleeps", "kswapd_sleep"), ("requests", "wakeup_kswapd"),
+        ] {
+            moved("kswapd \(field): histogram", agent: told[field]) {
+                $0.histogram("vmscan/mm_vmscan_\(event)")?.values.reduce(0) { $0 + $1.hits }
+            }
+        }
+        let nodes = final["nodes"] as? [[String: Any]] ?? []
+        for node in nodes where nodes.count > 1 {
+            let number = node["node"] as? Int ?? -1
+            moved("kswapd wakes of node \(number)", agent: node["kswapd_wakes"] as? Int) {
+                $0.histogram("vmscan/mm_vmscan_kswapd_wake").map { $0[number]?.hits ?? 0 }
+            }
+        }
+    }
+
+    /// The event has the reason as a bit: include/trace/events/vmscan.h, mm_vmscan_throttled.
+    private mutating func reclaimWaits(_ final: [String: Any]) {
+        let told = final["reclaim_wait"] as? [String: [String: Any]] ?? [:]
+        for (bit, reason) in ["writeback", "isolated", "noprogress", "congested"].enumerated() {
+            moved("reclaim waits: \(reason)", agent: told[reason]?["waits"] as? Int) {
+                $0.histogram("vmscan/mm_vmscan_throttled").map { $0[1 << bit]?.hits ?? 0 }
+            }
+            moved(
+                "reclaim waits: \(reason), us",
+                agent: (told[reason]?["total_us"] as? String).flatMap { Int($0) }
+            ) {
+                $0.histogram("vmscan/mm_vmscan_throttled").map { $0[1 << bit]?.sum ?? 0 }
+            }
+        }
+    }
+
+    private mutating func slabs(_ final: [String: Any]) {
+        let told = final["slab"] as? [String: Any] ?? [:]
+        func grown(_ cache: [String: Any]) -> Int? {
+            guard let got = cache["slabs_allocated"] as? Int,
+                let freed = cache["slabs_freed"] as? Int
+            else { return nil }
+            return got - freed
+        }
+        moved(
+            "slabs of all caches", agent: grown(told),
+            note: "allocated less freed; the agent's own start lies in the bracket"
+        ) {
+            $0.slabs()?.values.reduce(0, +)
+        }
+        for cache in told["caches"] as? [[String: Any]] ?? [] {
+            guard let name = cache["cache"] as? String, snapshots["S1"]?.slabs()?[name] != nil
+            else { continue }
+            moved("slabs of a cache", agent: grown(cache), note: name) { $0.slabs()?[name] ?? 0 }
+        }
+    }
+
+    /// Every sector of such a device is the swap's: mkswap and swapon came before the agent.
+    private mutating func swapDevice(_ final: [String: Any], _ swap: SwapDevice) {
+        let devices = final["swap_devices"] as? [[String: Any]] ?? []
+        let (path, part): (String, String) =
+            switch swap.placement {
+            case .disk: ("/dev/\(swap.device)", swap.device)
+            case .partition: ("/dev/\(swap.device)p1", "\(swap.device)/\(swap.device)p1")
+            case .dm: ("/dev/mapper/lab", "dm-0")
+            }
+        let told = devices.first {
+            $0["path"] as? String == path || $0["path"] as? String == "/dev/\(part)"
+        }
+        let disk = readings.witnesses.disks[part] ?? [:]
+        for (field, sectors) in [
+            ("in_pages", { (figures: DiskFigures) in figures.readSectors }),
+            ("out_pages", { figures in figures.writtenSectors }),
+        ] {
+            func kernel(_ moment: String) -> Int? { disk[moment].map { sectors($0) / 8 } }
+            rows.append(
+                .counter(
+                    "swap \(field) of a device", agent: told?[field] as? Int, s0: kernel("S0"),
+                    s0p: kernel("S0p"), s1: kernel("S1"), s1p: kernel("S1p")))
+            rows[rows.count - 1].note += rows[rows.count - 1].note.isEmpty ? path : "; \(path)"
+        }
+        func used(_ moment: String) -> Int? {
+            readings.witnesses.swaps[moment]?.first { $0.path == told?["path"] as? String }
+                .map { $0.usedKiB / 4 }
+        }
+        if let s1 = used("S1"), let s1p = used("S1p") {
+            rows.append(
+                .within(
+                    "swap used_pages of a device", agent: told?["used_pages"] as? Int,
+                    low: min(s1, s1p), high: max(s1, s1p), note: path))
+        } else {
+            rows.append(.check("swap used_pages of a device", false, "-", note: path))
+        }
+        if let priority = readings.witnesses.swaps["S1"]?.first(where: {
+            $0.path == told?["path"] as? String
+        })?.priority {
+            rows.append(
+                .equal(
+                    "swap priority of a device", agent: told?["priority"] as? Int,
+                    kernel: priority, note: path))
+        }
+    }
+
+    private mutating func sockets(_ final: [String: Any]) {
+        let told = final["sockets"] as? [[String: Any]] ?? []
+        let nbd = told.filter { $0["owner"] as? String == "nbd" }
+        let wanted = run.scenario.swaps.filter(\.isNBD).reduce(0) { $0 + $1.connections }
+        rows.append(.equal("sockets of NBD devices", agent: nbd.count, kernel: wanted))
+        for socket in told where socket["family"] as? String == "inet" {
+            func port(_ field: String) -> Int? {
+                (socket[field] as? String)?.split(separator: ":").last.flatMap { Int($0) }
+            }
+            let local = port("local")
+            let peer = port("peer")
+            for (field, name) in [
+                ("bytes_sent", "sent"), ("bytes_received", "received"), ("segments_sent", "out"),
+                ("segments_received", "in"), ("retransmits", "again"),
+            ] {
+                let figure =
+                    socket[field] as? Int ?? (socket[field] as? String).flatMap { Int($0) }
+                standing("socket \(field)", agent: figure) { snapshot in
+                    snapshot.sockets()?.first {
+                        $0.localPort == local && $0.peerPort == peer
+                    }?.figures[name]
+                }
+            }
+        }
+    }
+
+    private mutating func packets(_ final: [String: Any]) {
+        let told = final["pfmemalloc_packets"] as? [String: Int] ?? [:]
+        moved("PFMEMALLOC packets dropped: PFMemallocDrop", agent: told["dropped"]) {
+            $0.counters()["TcpExt.PFMemallocDrop"]
+        }
+    }
+
+    private mutating func highAtomic(_ final: [String: Any]) {
+        for zone in final["zones"] as? [[String: Any]] ?? [] {
+            let name = "\(zone["node"] ?? "-")/\(zone["zone"] ?? "-")"
+            standing("zone's high atomic pages", agent: zone["high_atomic_pages"] as? Int) {
+                $0.highAtomicPages()?[name]
+            }
+        }
+    }
+
+    private mutating func pressure(_ final: [String: Any]) {
+        let line = (final["pressure"] as? [String: [String: Any]])?["memory_some"]
+        standing(
+            "memory pressure, us", agent: (line?["total_us"] as? String).flatMap { Int($0) }
+        ) { $0.memoryPressure() }
+    }
+
+    /// Emitted, lost and suppressed are all that happened; what was emitted arrived.
+    private mutating func sums(_ final: [String: Any]) {
+        let loss = final["loss"] as? [String: Any] ?? [:]
+        func stem(_ kind: String, _ name: String) -> Int {
+            (loss[kind] as? [String: Int])?[name] ?? 0
+        }
+        func sent(_ name: String) -> Int {
+            stem("emitted", name) + stem("ring", name) + stem("suppressed", name)
+        }
+        if loss["output"] as? Int == 0, loss["unknown_records"] as? Int == 0,
+            loss["malformed_records"] as? Int == 0
+        {
+            let emitted = (loss["emitted"] as? [String: Int] ?? [:])
+            let received = (loss["received"] as? [String: Int] ?? [:])
+            rows.append(
+                .check(
+                    "records received are those emitted", emitted == received,
+                    "\(received.values.reduce(0, +)) = \(emitted.values.reduce(0, +))",
+                    note: "by stem"))
+        }
+        let reserve = final["reserve"] as? [String: Any] ?? [:]
+        let below = final["below_min"] as? [String: Any] ?? [:]
+        let happened = ["taken", "returned", "alloc_failed"].reduce(0) {
+            $0 + (reserve[$1] as? Int ?? -1)
+        }
+        rows.append(
+            .equal(
+                "reserve: emitted + lost + suppressed", agent: sent("reserve"),
+                kernel: happened + (below["allocations"] as? Int ?? -1),
+                note: "kernel is the totals here: taken, returned, failed, below min"))
+        let throttle = final["throttle"] as? [String: Any] ?? [:]
+        if let count = throttle["count"] as? Int, let ended = throttle["ended"] as? Int {
+            rows.append(
+                .equal(
+                    "throttle: emitted + lost", agent: sent("throttle"), kernel: count + ended,
+                    note: "kernel is the totals here: begun, ended"))
+        }
+    }
+}
