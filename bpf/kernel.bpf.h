@@ -372,8 +372,22 @@ struct nbd_config {
 	atomic_t live_connections;
 };
 
+struct xarray {
+	void *xa_head;
+};
+
+struct idr {
+	struct xarray idr_rt;
+};
+
+struct xa_node {
+	unsigned char shift;
+	void *slots[64];
+};
+
 struct nbd_device {
 	struct blk_mq_tag_set tag_set;
+	struct gendisk *disk;
 	struct nbd_config *config;
 	int pid;
 };

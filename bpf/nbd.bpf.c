@@ -43,7 +43,7 @@ static __always_inline __u32 nbd_slot(struct gendisk *disk)
 				state->major = NBD_MAJOR;
 				state->gendisk = (__u64)disk;
 				bpf_probe_read_kernel_str(state->disk, sizeof(state->disk),
-							  disk->disk_name);
+							  &disk->disk_name);
 				return i;
 			}
 		}
@@ -296,6 +296,41 @@ __noinline int report_nbd_device(__u32 slot)
 }
 
 /* Called by the timer: it alone walks, so that the working state needs no lock. */
+/*
+ * Claims a slot for a device that is connected and has had no request yet: its sockets are
+ * to be known by its name. nbd_index_idr of up to 64 devices is one node of a radix tree.
+ */
+__noinline int claim_nbd(__u32 index)
+{
+	struct idr *table = (void *)rw_shared.settings.nbd_index_idr;
+	__u64 head = (__u64)BPF_CORE_READ(table, idr_rt.xa_head);
+	struct xa_node *node = (void *)(head & ~3ull);
+	struct nbd_device *device = NULL;
+	struct gendisk *disk;
+
+	/* lib/xarray.c: an inner entry ends in binary 10 */
+	if ((head & 3) != 2 || BPF_CORE_READ(node, shift))
+		return 0;
+	bpf_probe_read_kernel(&device, sizeof(device),
+			      (void *)node + bpf_core_field_offset(node->slots) +
+				      (index & 63) * sizeof(void *));
+	if (!device || (__u64)device & 3 || !BPF_CORE_READ(device, config))
+		return 0;
+	disk = BPF_CORE_READ(device, disk);
+	if (disk)
+		nbd_slot(disk);
+	return 0;
+}
+
+/* Called by the timer each second. */
+static __noinline int find_nbd(void)
+{
+	if (rw_shared.settings.nbd_index_idr && bpf_core_type_exists(struct nbd_device))
+		for (__u32 i = 0; i < 64; i++)
+			claim_nbd(i);
+	return 0;
+}
+
 static __noinline int report_nbd(void)
 {
 	__u64 in_flight = 0;

@@ -245,6 +245,8 @@ static __always_inline void measure_jiffy(void)
 
 static int report_others(bool second)
 {
+	if (second)
+		find_nbd();
 	report_nbd();
 	report_sockets();
 	report_swaps();

@@ -117,6 +117,7 @@ public struct LiveKernel: ~Copyable {
         shared.pointee.settings.failed_per_window = settings.failedPerWindow
         shared.pointee.settings.end_swap_bio_write = facts.symbols["end_swap_bio_write"] ?? 0
         shared.pointee.settings.end_swap_bio_read = facts.symbols["end_swap_bio_read"] ?? 0
+        shared.pointee.settings.nbd_index_idr = facts.symbols["nbd_index_idr"] ?? 0
         shared.pointee.settings.swap_info = facts.symbols["swap_info"] ?? 0
         shared.pointee.settings.slab_objects = programs.contains("slab_object_freed") ? 1 : 0
         shared.pointee.settings.drops_by_reason = programs.contains("socket_filtered") ? 0 : 1

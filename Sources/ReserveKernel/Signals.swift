@@ -90,6 +90,14 @@ extension HookPlan {
                 needs: [.module("nbd")], known: [], cost: .request,
                 blind: "replies after the header was read")),
         Signal(
+            RW_STEM_NBD, "nbd.devices",
+            Candidate(
+                "nbd_index_idr", [], needs: [.module("nbd"), .symbols(["nbd_index_idr"])],
+                known: [], cost: .beat, blind: "devices beyond the 64th; connected a second ago"),
+            Candidate(
+                "by their requests", [], needs: [], known: [], cost: .request,
+                blind: "devices that have had no request")),
+        Signal(
             RW_STEM_SWAP, "swap.pages",
             Candidate(
                 "tp_btf/block_bio_queue, _complete, block_rq_complete",

@@ -43,11 +43,13 @@ extension ByteWriter {
         field("stack", known: group.stack.map { UInt64($0) })
     }
 
-    mutating func cache(_ cache: SlabCache) {
+    mutating func cache(_ cache: SlabCache, slabsKnown: Bool) {
         field("cache", foreign: cache.name)
-        field("slabs_allocated", cache.slabsAllocated)
-        field("slabs_freed", cache.slabsFreed)
-        field("slabs_from_reserve", cache.slabsFromReserve)
+        if slabsKnown {
+            field("slabs_allocated", cache.slabsAllocated)
+            field("slabs_freed", cache.slabsFreed)
+            field("slabs_from_reserve", cache.slabsFromReserve)
+        }
         if let objects = cache.objects {
             field("objects_allocated", objects.allocated)
             field("objects_freed", objects.freed)

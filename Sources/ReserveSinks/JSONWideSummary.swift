@@ -60,6 +60,25 @@ extension ByteWriter {
     }
 
     /// The eight caches that took most slabs from the reserve or else changed most.
+    private mutating func slabCaches(_ picture: borrowing Picture) {
+        openArray("slab_caches")
+        var told = Ranking()
+        for index in picture.caches.indices {
+            let cache = picture.caches[index]
+            let slabs = (cache.slabsAllocated &+ cache.slabsFreed) << UInt64(cache.slabOrder)
+            let objects = cache.objects.map { $0.allocated &+ $0.freed } ?? 0
+            told.offer(cache.slabsFromReserve << 48 &+ slabs << 16 &+ objects >> 8, index)
+        }
+        for place in 0..<told.count {
+            element()
+            cache(
+                picture.caches[told.index(at: place)],
+                slabsKnown: picture.counters?.slab != nil)
+            close()
+        }
+        closeArray()
+    }
+
     private mutating func slabTotals(_ picture: borrowing Picture) {
         guard let counters = picture.counters else { return }
         if let slab = counters.slab {
@@ -68,21 +87,9 @@ extension ByteWriter {
             field("slabs_freed", slab.freed)
             field("slabs_from_reserve", slab.fromReserve)
             field("caches_untracked", slab.cachesUntracked)
-            openArray("caches")
-            var told = Ranking()
-            for index in picture.caches.indices {
-                let cache = picture.caches[index]
-                let weight = (cache.slabsAllocated &+ cache.slabsFreed) << UInt64(cache.slabOrder)
-                told.offer(cache.slabsFromReserve << 40 &+ weight, index)
-            }
-            for place in 0..<told.count {
-                element()
-                cache(picture.caches[told.index(at: place)])
-                close()
-            }
-            closeArray()
             close()
         }
+        if counters.slab != nil || counters.slabObjects != nil { slabCaches(picture) }
         if let questions = counters.slabQuestions {
             open("slab_refusals")
             field("asked", questions.asked)

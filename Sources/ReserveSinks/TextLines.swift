@@ -231,7 +231,7 @@ extension ByteWriter {
     fileprivate mutating func nbdLine(_ phase: Notice.DevicePhase, _ sample: NBDSample) {
         plain(foreign: sample.disk)
         switch phase {
-        case .appeared: text(": first request")
+        case .appeared: text(": connected, or has had a request")
         case .resumed: text(": requests complete again, ")
         case .stalled: text(": no end to the oldest request for ")
         }

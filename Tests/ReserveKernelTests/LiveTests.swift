@@ -126,6 +126,42 @@ struct LiveTests {
         #expect(after == 0)
     }
 
+    @Test func whatIsArmedIsCountedAndWhatIsNotIsNot() throws {
+        var settings = LiveKernel.Settings()
+        settings.armed = [.slab]
+        let kernel = try attach(settings)
+        #expect(kernel.known & UInt64(RW_KNOWN_SLAB_OBJECTS.rawValue) != 0)
+        #expect(kernel.known & UInt64(RW_KNOWN_SKBS.rawValue) == 0)
+        for _ in 0..<100 { close(open("/dev/null", O_RDONLY)) }  // a struct file each
+        usleep(1_300_000)
+        var caches: Set<String> = []
+        kernel.drain { record in
+            let header = record.loadUnaligned(as: rw_header.self)
+            guard header.stem == RW_STEM_SLAB.rawValue, header.kind == RW_SLAB_CACHE.rawValue
+            else { return }
+            let cache = record.loadUnaligned(as: rw_slab_cache.self)
+            #expect(cache.objects_known == 1)
+            caches.insert(
+                withUnsafeBytes(of: cache.cache) {
+                    String(decoding: $0.prefix(while: { $0 != 0 }), as: UTF8.self)
+                })
+        }
+        #expect(caches.count > 1, "\(caches)")
+        let wide = kernel.shared.pointee.wide
+        #expect(wide.kmallocs > 0 && wide.kmalloc_bytes > wide.kmallocs)
+    }
+
+    @Test func aSocketThatIsNotMarkedIsNotTold() throws {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(listener) }
+        #expect(listen(listener, 1) == 0)
+        let kernel = try attach()
+        #expect(kernel.known & UInt64(RW_KNOWN_SOCKETS.rawValue) != 0)
+        usleep(300_000)
+        #expect(stems(kernel)[UInt16(RW_STEM_SOCKET.rawValue)] == nil)
+        #expect(kernel.shared.pointee.socket_serial == 0)
+    }
+
     @Test func afterTheEndNothingStaysAttached() throws {
         do {
             let kernel = try attach()

@@ -30,6 +30,7 @@ struct rw_settings {
 	rw_u32 nbd_phases; /* 1: the nbd tracepoints are attached */
 	rw_u32 walk_waiters; /* 1: send tasks seen on pfmemalloc_wait, for want of fentry */
 	rw_u32 failed_per_window; /* RW_RESERVE_FAILED records per 100 ms, the others are suppressed */
+	rw_u64 nbd_index_idr; /* kernel address of the module's table of devices; 0: not known */
 	rw_u64 swap_info; /* kernel address of swap_info[]; 0: usage is not observed */
 	rw_u32 slab_objects; /* 1: the object tracepoints are armed */
 	rw_u32 drops_by_reason; /* 1: kfree_skb alone tells drops, for want of fexit */

@@ -214,7 +214,7 @@ struct Lab {
             rows += try Validation(lab: lab, out: directory, binary: binary).rows(
                 isComplete: run.outcome == .completed)
         }
-        let report = Report(
+        var report = Report(
             scenario: scenario.name, kernel: run.kernel.name, kernelRelease: run.kernel.release,
             host: scenario.host, accelerator: run.guest.accelerator.rawValue,
             settings: Report.settings(run.guest.mark("SETTINGS") ?? ""),
@@ -224,6 +224,12 @@ struct Lab {
             worstEventGapSeconds: run.worstEventGapSeconds, serverStats: run.serverStats,
             rows: rows, witnesses: readings.witnesses)
         try report.write(to: "\(directory)/result.json")
+        if run.binary != nil, run.outcome == .completed {
+            let exactness = ExactnessTable(lab: lab)
+            report.rows.append(try exactness.row(of: directory))
+            try report.write(to: "\(directory)/result.json")
+            try exactness.write(out: out)
+        }
         report.printTable()
         return report
     }

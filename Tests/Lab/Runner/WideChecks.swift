@@ -91,7 +91,7 @@ extension Checks {
         ) {
             $0.slabs()?.values.reduce(0, +)
         }
-        for cache in told["caches"] as? [[String: Any]] ?? [] {
+        for cache in final["slab_caches"] as? [[String: Any]] ?? [] {
             guard let name = cache["cache"] as? String, snapshots["S1"]?.slabs()?[name] != nil
             else { continue }
             moved("slabs of a cache", agent: grown(cache), note: name) { $0.slabs()?[name] ?? 0 }
