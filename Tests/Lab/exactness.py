@@ -58,6 +58,7 @@ ROWS = [
     (r"memory pressure, us", "memory pressure", "`/proc/pressure/memory`", ""),
     (r"oom events name the killed|oom kills on the console", "OOM victims", "the console", ""),
     (r"oom \d+ .*: \w+", "the OOM victim's figures", "the console", ""),
+    (r"the load's cgroup", "cgroup of a task", "where the load was put", "v1 and v2 paths"),
     (r"records received are those emitted", "records: received = emitted", "each other", ""),
     (r"reserve: emitted \+ lost \+ suppressed", "reserve: emitted + lost + suppressed = happened",
      "the totals", "also with a ring of one page, flooded"),

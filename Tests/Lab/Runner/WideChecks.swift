@@ -15,6 +15,25 @@ extension Checks {
         highAtomic(final)
         pressure(final)
         sums(final)
+        loadCgroup()
+    }
+
+    /// Whoever of the load is told, is told with the load's own cgroup, in v1 as in v2.
+    private mutating func loadCgroup() {
+        let wanted = run.scenario.cgroup == "v1" ? "/lab/load" : "/load"
+        var seen: [String: Int] = [:]
+        for line in lines {
+            for kind in ["direct_reclaim", "reserve", "throttle", "reclaim_wait", "slab", "oom"] {
+                guard let body = line[kind] as? [String: Any],
+                    ["mapload", "dirtyload"].contains(body["comm"] as? String ?? "")
+                else { continue }
+                seen[body["cgroup"] as? String ?? "absent", default: 0] += 1
+            }
+        }
+        if seen.isEmpty { return }
+        rows.append(
+            .check(
+                "the load's cgroup", Array(seen.keys) == [wanted], "\(seen)", note: wanted))
     }
 
     /// A figure of the agent against one that each snapshot may have, which may also fall.
