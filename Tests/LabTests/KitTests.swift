@@ -143,26 +143,30 @@ import Testing
             """
             expect=oom
             cgroup=v1
+            nic=e1000
             load_limit_mib=64
             kernels=6.1
             agent_options=--ring 4
-            flood=streams=4 datagrams_per_s=1000
+            flood=streams=4 datagrams_per_s=1000 queue_kib=2048
             must_complete=no
             """, name: "s")
         #expect(scenario.expectation == .oom)
         #expect(scenario.cgroup == "v1")
+        #expect(scenario.nic == "e1000")
         #expect(scenario.loadLimitMiB == 64)
         #expect(scenario.kernels == ["6.1"])
         #expect(scenario.agentOptions == "--ring 4")
         #expect(scenario.flood?.streams == 4)
         #expect(scenario.flood?.datagramsPerSecond == 1000)
+        #expect(scenario.flood?.queueKiB == 2048)
         #expect(!scenario.mustComplete)
     }
 
     @Test(arguments: [
         "swap=sda", "swap=nbd0 on=floppy", "swap=nbd0 priority=-1", "swap=nbd0 connections=0",
         "swap=nbd0 size_mib", "swap=nvme0n1 on=partition", "swap=nbd0\nswap=nbd0", "swap=",
-        "nodes=0", "cgroup=v3", "kernels=", "flood=streams=0", "flood=rate=4", "flood=streams=-1",
+        "nodes=0", "nic=floppy", "cgroup=v3", "kernels=", "flood=streams=0", "flood=rate=4",
+        "flood=streams=-1",
         "expect=luck", "must_complete=perhaps",
     ])
     func aTopologyThatCannotBeIsRefused(line: String) {

@@ -56,7 +56,9 @@ public struct Scenario: Equatable, Sendable {
     public var kernels: [String] = []
     /// Further options of `reservewatch events`.
     public var agentOptions = ""
-    /// Packets from outside into sockets whose owner is slow to read.
+    /// Driver of the network card through which the swap is reached: `virtio` or `e1000`.
+    public var nic = "virtio"
+    /// Packets from outside, through a card of their own, into sockets whose owner is slow to read.
     public var flood: Flood?
     /// What the run must bring about, or else it showed nothing.
     public var expectation: Expectation?
@@ -68,10 +70,12 @@ public struct Scenario: Equatable, Sendable {
         case loss
     }
 
-    /// Reads "streams=4 datagrams_per_s=1000".
+    /// Reads "streams=4 datagrams_per_s=1000 queue_kib=1024".
     public struct Flood: Equatable, Sendable {
-        /// TCP connections of which as much is sent as their reader takes.
+        /// TCP connections of which as much is sent as their queues hold.
         public var streams = 0
+        /// Receive buffer of each socket; it is read once it is full.
+        public var queueKiB = 256
         /// UDP datagrams of 1400 bytes, sent whether or not they are read.
         public var datagramsPerSecond = 0
 
@@ -83,6 +87,7 @@ public struct Scenario: Equatable, Sendable {
                 else { return nil }
                 switch pair[0] {
                 case "streams": flood.streams = number
+                case "queue_kib": flood.queueKiB = number
                 case "datagrams_per_s": flood.datagramsPerSecond = number
                 default: return nil
                 }
@@ -145,6 +150,9 @@ public struct Scenario: Equatable, Sendable {
         case "nodes":
             guard let number = Int(value), (1...8).contains(number) else { return false }
             nodes = number
+        case "nic":
+            guard ["virtio", "e1000"].contains(value) else { return false }
+            nic = value
         case "cgroup":
             guard ["v1", "v2"].contains(value) else { return false }
             cgroup = value

@@ -5,10 +5,9 @@ import LabKit
 
 /// The sender outside the guest; its other end, in the guest, is slow to read.
 struct Flood {
-    /// What the guest's end is started with: PORT STREAMS.
+    /// What the guest's end is started with: PORT STREAMS QUEUE_KIB.
     let sinkArguments: String
     private let process: Process
-    private let log: String
 
     static func start(_ flood: Scenario.Flood, program: String, directory: String) throws -> Flood {
         let port = try Tools.freePort()
@@ -19,7 +18,7 @@ struct Flood {
         guard process.isRunning else {
             throw LabError.failed("the flood's sender did not start on port \(port); see \(log)")
         }
-        return Flood(sinkArguments: "\(port) \(flood.streams)", process: process, log: log)
+        return Flood(sinkArguments: "\(port) \(flood.streams) \(flood.queueKiB)", process: process)
     }
 
     /// Ends the sender; it then says what it sent.

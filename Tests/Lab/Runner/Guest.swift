@@ -43,6 +43,12 @@ final class Guest {
             "-serial", "chardev:console",
         ]
         arguments += Self.nodes(scenario)
+        if scenario.flood != nil {
+            arguments += [
+                "-netdev", "user,id=front,net=10.0.3.0/24,host=10.0.3.2",
+                "-device", "virtio-net-pci,id=net1,netdev=front,romfile=,addr=10",
+            ]
+        }
         for (id, file) in [
             ("events", "events.jsonl"), ("record", "recording.rwr"), ("probe", "counters.txt"),
             ("marks", "marks.txt"),
@@ -53,7 +59,7 @@ final class Guest {
             "-device",
             "pci-serial-4x,chardev1=events,chardev2=record,chardev3=probe,chardev4=marks",
             "-netdev", "user,id=lan",
-            "-device", "virtio-net-pci,id=net0,netdev=lan,romfile=",
+            "-device", "\(Self.cards[scenario.nic] ?? ""),id=net0,netdev=lan,romfile=",
             "-kernel", kernel.image, "-initrd", archive,
             "-append",
             "console=ttyS0 loglevel=4 panic=-1 nokaslr 8250.nr_uarts=8",
@@ -67,6 +73,9 @@ final class Guest {
     }
 
     private let sockets: String
+
+    /// The emulator's network cards by the driver that the guest has for them.
+    private static let cards = ["virtio": "virtio-net-pci", "e1000": "e1000"]
 
     /// Memory and CPUs in even parts, one a node.
     private static func nodes(_ scenario: Scenario) -> [String] {

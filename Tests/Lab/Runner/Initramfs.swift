@@ -15,7 +15,7 @@ struct Initramfs {
     ///   - settings: what /lab.conf says, as shell assignments.
     ///   - binary: the agent, or nil for a guest without it.
     func build(
-        settings: [(String, String)], swaps: [SwapDevice], binary: String?, at archive: String
+        settings: [(String, String)], scenario: Scenario, binary: String?, at archive: String
     ) throws {
         try Self.pack(archive) { root in
             try Self.copy(
@@ -23,7 +23,7 @@ struct Initramfs {
             try copyDynamic(try Tools.require("nbd-client", package: "nbd-client"), into: root)
             // busybox's swapon knows no priorities.
             try copyDynamic(try Tools.require("swapon", package: "mount"), into: root)
-            if swaps.contains(where: { $0.placement == .dm }) {
+            if scenario.swaps.contains(where: { $0.placement == .dm }) {
                 try copyDynamic(try Tools.require("dmsetup", package: "dmsetup"), into: root)
             }
             if let binary { try Self.copy(binary, to: "\(root)/bin/reservewatch") }
@@ -31,7 +31,7 @@ struct Initramfs {
                 try Self.copy(try compile(load), to: "\(root)/bin/\(load)")
             }
             var names: [String] = []
-            for module in try kernel.modules(Self.modules(swaps)) {
+            for module in try kernel.modules(Self.modules(scenario)) {
                 names.append(try place(module: module, in: "\(root)/modules"))
             }
             try Self.copy("\(lab)/guest/init", to: "\(root)/init")
@@ -43,8 +43,11 @@ struct Initramfs {
         }
     }
 
-    private static func modules(_ swaps: [SwapDevice]) -> [String] {
-        var modules = ["virtio_pci", "virtio_net", "tcp_diag"]
+    private static func modules(_ scenario: Scenario) -> [String] {
+        let swaps = scenario.swaps
+        // The card of the swap first: it is eth0 then.
+        var modules = scenario.nic == "e1000" ? ["e1000"] : []
+        modules += ["virtio_pci", "virtio_net", "tcp_diag"]
         if swaps.contains(where: \.isNBD) { modules.append("nbd") }
         if swaps.contains(where: { $0.placement == .dm }) { modules.append("dm-mod") }
         if swaps.contains(where: { !$0.isNBD }) { modules += ["brd", "nvmet-tcp", "nvme-tcp"] }

@@ -73,7 +73,7 @@ final class LabRun: @unchecked Sendable {
                 ("AGENT", binary == nil ? "no" : "yes"),
                 ("AGENT_OPTIONS", "\(scenario.agentOptions) \(agentOptions)"),
             ],
-            swaps: scenario.swaps, binary: binary, at: archive)
+            scenario: scenario, binary: binary, at: archive)
         guest = try Guest(
             scenario: scenario, kernel: kernel, archive: archive, directory: directory,
             accelerator: try Accelerator.choose(kernel: kernel, cache: cache))

@@ -3,11 +3,11 @@
 // Packets into sockets whose owner is slow to read.
 //
 //   flood send PORT DATAGRAMS_PER_S      outside the guest, on loopback
-//   flood sink HOST PORT STREAMS         in the guest
+//   flood sink HOST PORT STREAMS QUEUE_KIB     in the guest
 //
-// The sink connects STREAMS times over TCP, asks for datagrams over UDP, and
-// takes 4 KiB of each stream and two datagrams ten times a second, in locked
-// memory. The sender fills the streams as far as they go, and sends datagrams of
+// The sink connects STREAMS times over TCP, asks for datagrams over UDP, lets all
+// of it queue up to QUEUE_KIB a socket, and takes the queues in one gulp each
+// four seconds, in locked memory: then the next wave comes in. The sender fills the streams as far as they go, and sends datagrams of
 // 1400 bytes from the sink's first word until its last, for five minutes at most.
 // Each says at SIGTERM what it sent or took.
 #define _GNU_SOURCE
@@ -95,35 +95,59 @@ static int send_all(struct sockaddr_in *here, int rate)
 	return 0;
 }
 
-static int sink(const struct sockaddr_in *there, int count)
+/* A socket to there whose receive queue may grow so long, whatever the system's bound. */
+static int connected(const struct sockaddr_in *there, int type, int queue_bytes)
 {
-	struct timespec tick = {.tv_nsec = 100000000};
-	int datagrams = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	int made = socket(AF_INET, type, 0);
+
+	if (setsockopt(made, SOL_SOCKET, SO_RCVBUFFORCE, &queue_bytes, sizeof(queue_bytes)) ||
+	    connect(made, (const struct sockaddr *)there, sizeof(*there)))
+		return -1;
+	return made;
+}
+
+struct taken {
+	long long datagrams, bytes;
+};
+
+/* What lies in a queue, at most so much: more keeps coming. */
+static struct taken take(int queue, int queue_bytes)
+{
+	struct taken taken = {0};
+	ssize_t size;
+
+	while (taken.bytes < queue_bytes &&
+	       (size = recv(queue, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0) {
+		taken.bytes += size;
+		taken.datagrams++;
+	}
+	return taken;
+}
+
+static int sink(const struct sockaddr_in *there, int count, int queue_bytes)
+{
+	struct timespec gulp = {.tv_sec = 4};
+	int datagrams = connected(there, SOCK_DGRAM, queue_bytes);
 	int adjust = open("/proc/self/oom_score_adj", O_WRONLY);
 	int streams[STREAMS];
 	long long taken = 0, read_bytes = 0;
 
 	for (int i = 0; i < count; i++) {
-		streams[i] = socket(AF_INET, SOCK_STREAM, 0);
-		if (connect(streams[i], (const struct sockaddr *)there, sizeof(*there)))
+		streams[i] = connected(there, SOCK_STREAM, queue_bytes);
+		if (streams[i] < 0)
 			return refused("connect");
 	}
-	if (connect(datagrams, (const struct sockaddr *)there, sizeof(*there)))
+	if (datagrams < 0)
 		return refused("connect");
 	if (write(adjust, "-1000", 5) != 5 || mlockall(MCL_CURRENT | MCL_FUTURE))
 		return refused("lock");
 	if (send(datagrams, "begin", 5, 0) != 5)
 		return refused("send");
 	while (!stopped) {
-		ssize_t size;
-
-		for (int i = 0; i < 2; i++)
-			taken += recv(datagrams, bytes, sizeof(bytes), 0) > 0;
-		for (int i = 0; i < count; i++) {
-			size = recv(streams[i], bytes, 4096, MSG_DONTWAIT);
-			read_bytes += size > 0 ? size : 0;
-		}
-		nanosleep(&tick, NULL);
+		nanosleep(&gulp, NULL);
+		taken += take(datagrams, queue_bytes).datagrams;
+		for (int i = 0; i < count; i++)
+			read_bytes += take(streams[i], queue_bytes).bytes;
 	}
 	for (int i = 0; i < 3; i++)
 		send(datagrams, "end", 3, 0);
@@ -136,11 +160,11 @@ int main(int count, char **arguments)
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	struct sigaction action = {.sa_handler = stop};
 	int sends = count == 4 && !strcmp(arguments[1], "send");
-	int sinks = count == 5 && !strcmp(arguments[1], "sink");
+	int sinks = count == 6 && !strcmp(arguments[1], "sink");
 
 	if (!sends && !sinks) {
 		fprintf(stderr, "usage: flood send PORT DATAGRAMS_PER_S\n"
-				"       flood sink HOST PORT STREAMS\n");
+				"       flood sink HOST PORT STREAMS QUEUE_KIB\n");
 		return 64;
 	}
 	sigaction(SIGTERM, &action, NULL);
@@ -151,5 +175,5 @@ int main(int count, char **arguments)
 		return send_all(&address, atoi(arguments[3]));
 	if (atoi(arguments[4]) > STREAMS)
 		return 64;
-	return sink(&address, atoi(arguments[4]));
+	return sink(&address, atoi(arguments[4]), atoi(arguments[5]) * 1024);
 }
