@@ -102,7 +102,17 @@ public struct SwapTable: ~Copyable {
     /// The disk name ("nbd0") under a block device: itself, its whole disk, or what
     /// device-mapper, md or loop put it on. `root` is before every path that is looked at.
     static func nbdDisk(below devicePath: String, root: String = "", depth: Int = 0) -> String? {
-        guard depth < 8, let resolved = realPath(root + devicePath),
+        guard depth < 8 else { return nil }
+        // By its number: the node of device-mapper may have any name.
+        var status = stat()
+        if root.isEmpty, stat(devicePath, &status) == 0, status.st_mode & S_IFMT == S_IFBLK {
+            let number = UInt64(status.st_rdev)
+            let link = "/sys/dev/block/\(rw_device_major(number)):\(rw_device_minor(number))"
+            if let name = realPath(link)?.split(separator: "/").last.map(String.init) {
+                return nbdDisk(named: name, root: root, depth: depth)
+            }
+        }
+        guard let resolved = realPath(root + devicePath),
             let name = resolved.split(separator: "/").last.map(String.init)
         else { return nil }
         return nbdDisk(named: name, root: root, depth: depth)

@@ -434,6 +434,14 @@ public struct Model: Sendable {
         }
         let index = found ?? picture.devices.count - 1
         var state = picture.devices[index]
+        if let before = state.sample.config, let config = sample.config,
+            config.connections > 0, config.liveConnections < before.liveConnections
+        {
+            notices.append(
+                Notice(
+                    bootNanoseconds: now, severity: .warning, body: .nbd(.connectionLost, sample))
+            )
+        }
         state.sample = sample
         state.mostInFlight = max(state.mostInFlight, sample.inFlight)
         if sample.oldestNanoseconds > state.worstOldestNanoseconds {

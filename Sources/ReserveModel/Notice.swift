@@ -33,6 +33,8 @@ public struct Notice: Sendable {
         case appeared
         case stalled
         case resumed
+        /// Fewer of its connections are alive than a report ago.
+        case connectionLost
     }
 
     public enum SocketPhase: Sendable, Equatable {

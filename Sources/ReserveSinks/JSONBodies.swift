@@ -52,7 +52,7 @@ extension ByteWriter {
         closeArray()
     }
 
-    mutating func node(_ node: NodeSample) {
+    mutating func node(_ node: NodeSample, picture: borrowing Picture) {
         field("node", node.node)
         field("pfmemalloc_reserve_pages", node.pfmemallocReservePages)
         field("throttle_line_pages", node.throttleLinePages)
@@ -63,6 +63,11 @@ extension ByteWriter {
         field("kswapd_state", UInt64(node.kswapdState))
         field("kswapd_failures", node.kswapdFailures)
         field("kswapd_order", node.kswapdOrder)
+        if picture.counters?.kswapd != nil {
+            field("kswapd_wakes", node.kswapdWakes)
+            field("kswapd_sleeps", node.kswapdSleeps)
+            field("kswapd_requests", node.kswapdRequests)
+        }
         field("throttle_waiters", node.throttleWaiters)
         field("throttle_waiters_exact", node.waitersKnown)
     }

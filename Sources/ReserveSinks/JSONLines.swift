@@ -29,7 +29,7 @@ public struct JSONLines: ~Copyable {
             writer.zone(zone)
         case .node(let crossing, let node):
             writer.field("crossing", word: crossing.word)
-            writer.node(node)
+            writer.node(node, picture: picture)
         case .reserve(let taker): writer.taker(taker, picture: picture, withTask: true)
         case .directReclaim(let phase, let stay):
             writer.field("phase", word: phase.word)

@@ -23,7 +23,7 @@ extension ByteWriter {
         openArray("nodes")
         for index in picture.nodes.indices {
             element()
-            node(picture.nodes[index])
+            node(picture.nodes[index], picture: picture)
             close()
         }
         closeArray()

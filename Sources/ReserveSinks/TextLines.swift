@@ -231,20 +231,27 @@ extension ByteWriter {
     fileprivate mutating func nbdLine(_ phase: Notice.DevicePhase, _ sample: NBDSample) {
         plain(foreign: sample.disk)
         switch phase {
-        case .appeared: text(": connected, or has had a request")
+        case .appeared:
+            text(": connected, or has had a request")
+            return
         case .resumed: text(": requests complete again, ")
-        case .stalled: text(": no end to the oldest request for ")
+        case .stalled:
+            text(": no end to the oldest request for ")
+            duration(sample.oldestNanoseconds)
+            text(", ")
+        case .connectionLost:
+            text(": a connection is lost, ")
+            number(UInt64(sample.config?.liveConnections ?? 0))
+            text(" of ")
+            number(UInt64(sample.config?.connections ?? 0))
+            text(" live, ")
         }
-        if phase == .stalled { duration(sample.oldestNanoseconds) }
-        if phase != .appeared {
-            if phase == .stalled { text(", ") }
-            number(sample.inFlight)
-            text(" in flight")
-            if let phases = sample.phases, phases.unsent > 0 {
-                text(", ")
-                number(phases.unsent)
-                text(" of them not sent yet")
-            }
+        number(sample.inFlight)
+        text(" in flight")
+        if let phases = sample.phases, phases.unsent > 0 {
+            text(", ")
+            number(phases.unsent)
+            text(" of them not sent yet")
         }
     }
 

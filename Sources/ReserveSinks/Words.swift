@@ -68,6 +68,7 @@ extension Notice.DevicePhase {
         case .appeared: return "appeared"
         case .stalled: return "stalled"
         case .resumed: return "resumed"
+        case .connectionLost: return "connection_lost"
         }
     }
 }

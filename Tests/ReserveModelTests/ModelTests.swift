@@ -449,3 +449,37 @@ private func crossings(_ notices: [Notice]) -> [Notice.Crossing] {
         #expect(driver.model.picture.caches[0].slabsAllocated == 3)
     }
 }
+
+@Suite struct ConnectionTests {
+    @Test func aConnectionThatIsLostIsToldOnce() {
+        var driver = Driver()
+        func send(live: UInt32, at time: Double) -> Int {
+            var sample = NBDSample()
+            var config = NBDSample.Config()
+            config.connections = 4
+            config.liveConnections = live
+            sample.config = config
+            return driver.send(.nbdDevice(sample), at: time).count { notice in
+                if case .nbd(.connectionLost, _) = notice.body { true } else { false }
+            }
+        }
+        #expect(send(live: 4, at: 1) == 0)
+        #expect(send(live: 3, at: 2) == 1)
+        #expect(send(live: 3, at: 3) == 0)
+        #expect(send(live: 4, at: 4) == 0)
+    }
+
+    @Test func aDisconnectIsNoLostConnection() {
+        var driver = Driver()
+        var sample = NBDSample()
+        var config = NBDSample.Config()
+        config.connections = 1
+        config.liveConnections = 1
+        sample.config = config
+        _ = driver.send(.nbdDevice(sample), at: 1)
+        sample.config = NBDSample.Config()
+        let told = driver.send(.nbdDevice(sample), at: 2)
+        #expect(
+            !told.contains { if case .nbd(.connectionLost, _) = $0.body { true } else { false } })
+    }
+}
