@@ -115,12 +115,17 @@ static __always_inline __u64 mm_counter(struct mm_struct *mm, int member)
 {
 	struct mm_struct___atomic_rss *atomic = (void *)mm;
 	struct mm_struct___percpu_rss *percpu = (void *)mm;
+	struct percpu_counter *counter;
 	__s64 pages;
 
-	if (bpf_core_field_exists(atomic->rss_stat.count))
+	if (bpf_core_field_exists(atomic->rss_stat.count)) {
 		pages = BPF_CORE_READ(atomic, rss_stat.count[member].counter);
-	else
-		pages = BPF_CORE_READ(percpu, rss_stat[member].count);
+	} else {
+		/* The length of a percpu_counter is the kernel's: no index of ours knows it. */
+		counter = (void *)percpu + bpf_core_field_offset(percpu->rss_stat) +
+			  member * bpf_core_type_size(struct percpu_counter);
+		pages = BPF_CORE_READ(counter, count);
+	}
 	return pages > 0 ? pages : 0;
 }
 

@@ -68,6 +68,17 @@ extension Checks {
                     "oom \(kill.pid) \(kill.name): total_vm",
                     agent: event["total_vm_pages"] as? Int,
                     kernel: kill.totalVMKiB / 4, note: "pages of 4 KiB"))
+            for (field, kib) in [
+                ("anon", kill.anonRSSKiB), ("file", kill.fileRSSKiB), ("shmem", kill.shmemRSSKiB),
+            ] {
+                // The victim goes on until it meets its signal: between the mark and the
+                // console's line it may still take or lose some pages.
+                rows.append(
+                    .within(
+                        "oom victim's \(field) pages", agent: event["\(field)_pages"] as? Int,
+                        low: kib / 4 - 64, high: kib / 4 + 64,
+                        note: "console \(kib / 4); \(kill.pid) \(kill.name)"))
+            }
         }
     }
 }
