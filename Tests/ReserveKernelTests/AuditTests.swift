@@ -127,7 +127,8 @@ import Testing
         #expect(flusher.found == "1 of 2 threads without PR_SET_IO_FLUSHER")
         #expect(flusher.mend.hasSuffix("nbdkit memory 2G"))
         #expect(flusher.mend.contains("prctl(57,1,0,0,0)"))
-        _ = try only("local-server-not-locked", audit)
+        let locked = try only("local-server-not-locked", audit)
+        #expect(locked.mend.hasSuffix("kill 300 && setsid nbdkit --swap -f memory 2G &"))
         _ = try only("local-server-killable", audit)
     }
 
@@ -169,7 +170,7 @@ import Testing
         #expect(finding.subject == .process(pid: 91, comm: "nbd-client"))
     }
 
-    @Test func sAskedForTLSIsEnough() throws {
+    @Test func havingAskedForTLSIsEnough() throws {
         let tree = try HostTree()
         try tree.ioctlClient(ioctl + ["-x"])
         #expect(try only("tls-proxy", look(tree)).subject == .process(pid: 90, comm: "nbd-client"))

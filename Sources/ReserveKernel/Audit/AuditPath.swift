@@ -160,12 +160,13 @@ extension DiskContext {
         return found
     }
 
-    /// Memory can be locked from inside only; of the servers we know, nbdkit has an option.
+    /// Memory can be locked from inside only. Of the servers we know, nbdkit has an option, and
+    /// as nbd-client it locks before it goes to the background: -f keeps it in front.
     private func lockedServer(_ process: ProcessFacts) -> String {
         guard process.comm == "nbdkit", let program = process.cmdline.first else { return "" }
-        let words = [program, "--swap"] + process.cmdline.dropFirst()
+        let words = ["setsid", program, "--swap", "-f"] + process.cmdline.dropFirst()
         return "\(swapOff) && kill \(process.pid) && "
-            + words.map(shellQuoted).joined(separator: " ")
+            + words.map(shellQuoted).joined(separator: " ") + " &"
     }
 
     /// prctl(2) PR_SET_IO_FLUSHER (57) can only be set from inside, before execve(2).
