@@ -95,6 +95,8 @@ public struct Scenario: Equatable, Sendable {
             return flood.streams + flood.datagramsPerSecond > 0 ? flood : nil
         }
     }
+    /// The guest's script is `guest/doctor`: no load, states for the doctor to look at.
+    public var doctor = false
 
     public init(name: String) {
         self.name = name
@@ -167,6 +169,7 @@ public struct Scenario: Equatable, Sendable {
         case "expect":
             expectation = Expectation(rawValue: value)
             return expectation != nil
+        case "doctor": doctor = value == "yes"
         default: return false
         }
         return true

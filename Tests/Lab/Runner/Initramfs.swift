@@ -35,6 +35,7 @@ struct Initramfs {
                 names.append(try place(module: module, in: "\(root)/modules"))
             }
             try Self.copy("\(lab)/guest/init", to: "\(root)/init")
+            if scenario.doctor { try placeDoctor(in: root) }
             let assignments =
                 (settings + [("MODULES", names.joined(separator: " "))])
                 .map { "\($0.0)='\($0.1.replacingOccurrences(of: "'", with: "'\\''"))'\n" }
@@ -48,6 +49,7 @@ struct Initramfs {
         // The card of the swap first: it is eth0 then.
         var modules = scenario.nic == "e1000" ? ["e1000"] : []
         modules += ["virtio_pci", "virtio_net", "tcp_diag"]
+        if scenario.doctor { modules.append("unix_diag") }
         if swaps.contains(where: \.isNBD) { modules.append("nbd") }
         if swaps.contains(where: { $0.placement == .dm }) { modules.append("dm-mod") }
         if swaps.contains(where: { !$0.isNBD }) { modules += ["brd", "nvmet-tcp", "nvme-tcp"] }
@@ -88,6 +90,10 @@ struct Initramfs {
     /// A dynamic program with all that ldd(1) finds it to need.
     private func copyDynamic(_ program: String, into root: String) throws {
         try Self.copy(program, to: "\(root)/bin/\((program as NSString).lastPathComponent)")
+        try copyLibraries(of: program, into: root)
+    }
+
+    private func copyLibraries(of program: String, into root: String) throws {
         let text = try Tools.run(try Tools.require("ldd", package: "libc-bin"), [program])
         for line in text.split(separator: "\n") {
             guard
@@ -101,6 +107,25 @@ struct Initramfs {
                 atPath: directory, withIntermediateDirectories: true)
             try Self.copy(String(path), to: root + path)
         }
+    }
+
+    /// The script, a server of the guest's own and what protects it.
+    private func placeDoctor(in root: String) throws {
+        try Self.copy("\(lab)/guest/doctor", to: "\(root)/doctor")
+        try Self.copy(try compile("ioflusher"), to: "\(root)/bin/ioflusher")
+        let nbdkit = try Tools.require("nbdkit", package: "nbdkit")
+        try copyDynamic(nbdkit, into: root)
+        let config = try Tools.run(nbdkit, ["--dump-config"])
+        guard
+            let plugins = config.split(separator: "\n").first(where: { $0.hasPrefix("plugindir=") }
+            )?
+            .dropFirst("plugindir=".count)
+        else { throw LabError.failed("nbdkit --dump-config names no plugindir") }
+        try FileManager.default.createDirectory(
+            atPath: root + plugins, withIntermediateDirectories: true)
+        let plugin = "\(plugins)/nbdkit-memory-plugin.so"
+        try Self.copy(plugin, to: root + plugin)
+        try copyLibraries(of: plugin, into: root)
     }
 
     /// Builds one of the loads, static, and returns its path.

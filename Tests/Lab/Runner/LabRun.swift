@@ -50,7 +50,7 @@ final class LabRun: @unchecked Sendable {
             atPath: directory, withIntermediateDirectories: true)
         let initramfs = Initramfs(kernel: kernel, lab: lab, cache: cache)
         servers = try scenario.swaps.filter(\.isNBD).map {
-            try NBDServer.start($0, directory: directory)
+            try NBDServer.start($0, directory: directory, tls: scenario.doctor)
         }
         flood = try scenario.flood.map {
             try Flood.start($0, program: try initramfs.compile("flood"), directory: directory)
@@ -70,6 +70,8 @@ final class LabRun: @unchecked Sendable {
                 ("CGROUP", scenario.cgroup),
                 ("LOAD_LIMIT_MIB", scenario.loadLimitMiB.map(String.init) ?? ""),
                 ("FLOOD", flood?.sinkArguments ?? ""),
+                ("DOCTOR", scenario.doctor ? "yes" : "no"),
+                ("NBD_PORT", ports["nbd0"].map(String.init) ?? ""),
                 ("AGENT", binary == nil ? "no" : "yes"),
                 ("AGENT_OPTIONS", "\(scenario.agentOptions) \(agentOptions)"),
             ],

@@ -103,7 +103,7 @@ struct Lab {
             let report = try perform(scenario, kernel: kernel)
             return report.outcome.exitStatus(rowsPass: report.failures.isEmpty)
         case "test":
-            return try series(["no-pressure", "series", "wire-pull"], times: 1)
+            return try series(["doctor", "no-pressure", "series", "wire-pull"], times: 1)
         case "proof":
             return try series(
                 try scenarios().map(\.name), times: Int(option("repeat", "3")) ?? 3)
@@ -205,7 +205,9 @@ struct Lab {
         let directory = run.directory
         var rows: [Row] = []
         let readings = Readings(run)
-        if let binary = run.binary {
+        if scenario.doctor {
+            rows += try DoctorChecks(run: run, lab: lab).rows()
+        } else if let binary = run.binary {
             if run.outcome == .completed {
                 var checks = Checks(run: run, readings: readings)
                 checks.all()

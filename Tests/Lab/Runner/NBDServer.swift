@@ -11,7 +11,8 @@ struct NBDServer {
     let process: Process
     private let statsFile: String
 
-    static func start(_ swap: SwapDevice, directory: String) throws -> NBDServer {
+    static func start(_ swap: SwapDevice, directory: String, tls: Bool = false) throws -> NBDServer
+    {
         let nbdkit = try Tools.require("nbdkit", package: "nbdkit")
         let port = try Tools.freePort()
         // One device is the rule: its files have no suffix.
@@ -20,7 +21,8 @@ struct NBDServer {
         let log = "\(directory)/nbdkit\(suffix).log"
         let process = try Children.shared.start(
             nbdkit,
-            ["-f", "-p", "\(port)", "-i", "127.0.0.1", "--filter=stats"]
+            ["-f", "-p", "\(port)", "-i", "127.0.0.1"]
+                + (tls ? try offerTLS(directory: directory) : []) + ["--filter=stats"]
                 + (try backend(swap, directory: directory)) + ["statsfile=\(stats)"],
             log: log)
         usleep(200_000)
@@ -47,6 +49,21 @@ struct NBDServer {
                 "partition", image,
             ])
         return ["file", image]
+    }
+
+    /// Clients may use TLS, and need not: a certificate of our own, for some days.
+    private static func offerTLS(directory: String) throws -> [String] {
+        let pki = "\(directory)/pki"
+        try FileManager.default.createDirectory(atPath: pki, withIntermediateDirectories: true)
+        try Tools.run(
+            try Tools.require("openssl", package: "openssl"),
+            [
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3", "-subj", "/CN=lab",
+                "-keyout", "\(pki)/server-key.pem", "-out", "\(pki)/server-cert.pem",
+            ])
+        try FileManager.default.copyItem(
+            atPath: "\(pki)/server-cert.pem", toPath: "\(pki)/ca-cert.pem")
+        return ["--tls=on", "--tls-certificates=\(pki)"]
     }
 
     /// Ends the server; it then writes its own counts.

@@ -11,18 +11,21 @@ struct Validation {
     let binary: String
 
     func rows(isComplete: Bool) throws -> [Row] {
-        [try schema(), try replay(isComplete: isComplete)]
+        [
+            try schema(named: "events", of: "\(out)/events.jsonl"),
+            try replay(isComplete: isComplete),
+        ]
     }
 
-    private func schema() throws -> Row {
+    func schema(named document: String, of file: String) throws -> Row {
         let name = "lines match the schema"
-        let schema = "\(lab)/../../docs/schema/events.schema.json"
+        let schema = "\(lab)/../../docs/schema/\(document).schema.json"
         guard FileManager.default.fileExists(atPath: schema) else {
-            return .check(name, false, "-", note: "there is no docs/schema/events.schema.json")
+            return .check(name, false, "-", note: "there is no docs/schema/\(document).schema.json")
         }
         do {
             let text = try Tools.run(
-                try python(), ["\(lab)/validate_events.py", schema, "\(out)/events.jsonl"])
+                try python(), ["\(lab)/validate_events.py", schema, file])
             return .check(name, true, text.trimmingCharacters(in: .newlines))
         } catch LabError.failed(let words) {
             return .check(name, false, String(words.suffix(600)))
