@@ -29,6 +29,7 @@ public struct DoctorState: Equatable, Sendable {
         fit("prepared"),
         unfit("writeback-throttle", "wbt-on"),
         unfit("min-free-lowered", "min-free-changed"),
+        fit("min-free-default"),
         unfit("tcp-mem", "tcp-mem-beyond-memory"),
         unfit("tcp-rmem", "rcvbuf-beyond-reserve"),
         unfit("no-timeout", "no-timeout"),

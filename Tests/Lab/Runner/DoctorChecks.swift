@@ -27,6 +27,18 @@ struct DoctorChecks {
         return try [validation.schema(named: "doctor", of: file.path)]
             + DoctorState.all.map { state in
                 state.row(status: looks[state.name]?.0, document: looks[state.name]?.1)
-            }
+            } + [reckoned(looks["min-free-default"]?.1)]
+    }
+
+    /// The doctor's figure of what the kernel sets by itself, against what this kernel did set.
+    private func reckoned(_ document: [String: Any]?) -> Row {
+        let facts = document?["facts"] as? [String: Any]
+        let memory = facts?["memory"] as? [String: Any]
+        guard let set = memory?["min_free_kib"] as? Int,
+            let usual = memory?["default_min_free_kib"] as? Int
+        else { return .check("the kernel's own min_free_kbytes", false, "absent") }
+        return .check(
+            "the kernel's own min_free_kbytes", abs(usual - set) * 10 <= set,
+            "reckoned \(usual), set \(set)", note: "the initramfs was freed after it was set")
     }
 }
