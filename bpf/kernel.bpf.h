@@ -278,6 +278,8 @@ typedef struct {
 	unsigned int val;
 } kuid_t;
 
+struct socket;
+
 struct sock {
 	struct sock_common __sk_common;
 	int sk_rcvbuf;
@@ -290,11 +292,21 @@ struct sock {
 	__u16 sk_type;
 	kuid_t sk_uid;
 	struct sock_cgroup_data sk_cgrp_data;
+	struct socket *sk_socket;
 	void (*sk_data_ready)(struct sock *sk);
 };
 
 struct socket {
 	struct sock *sk;
+};
+
+struct inode {
+	unsigned long i_ino;
+};
+
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
 };
 
 struct inet_sock {

@@ -303,10 +303,16 @@ __noinline int report_nbd_device(__u32 slot)
 __noinline int claim_nbd(__u32 index)
 {
 	struct idr *table = (void *)rw_shared.settings.nbd_index_idr;
-	__u64 head = (__u64)BPF_CORE_READ(table, idr_rt.xa_head);
-	struct xa_node *node = (void *)(head & ~3ull);
 	struct nbd_device *device = NULL;
+	struct xa_node *node;
 	struct gendisk *disk;
+	__u64 head;
+
+	/* Here and not with the caller: 6.1 verifies a global function by itself. */
+	if (!bpf_core_type_exists(struct nbd_device))
+		return 0;
+	head = (__u64)BPF_CORE_READ(table, idr_rt.xa_head);
+	node = (void *)(head & ~3ull);
 
 	/* lib/xarray.c: an inner entry ends in binary 10 */
 	if ((head & 3) != 2 || BPF_CORE_READ(node, shift))
@@ -325,7 +331,7 @@ __noinline int claim_nbd(__u32 index)
 /* Called by the timer each second. */
 static __noinline int find_nbd(void)
 {
-	if (rw_shared.settings.nbd_index_idr && bpf_core_type_exists(struct nbd_device))
+	if (rw_shared.settings.nbd_index_idr)
 		for (__u32 i = 0; i < 64; i++)
 			claim_nbd(i);
 	return 0;

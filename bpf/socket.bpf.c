@@ -151,8 +151,12 @@ __noinline int see_nbd_socket(__u64 address)
 static __always_inline void fill_figures(struct rw_socket *record, struct sock *sk)
 {
 	struct tcp_sock *tcp = (void *)sk;
+	struct socket_alloc *holder;
 	__u32 una = 0;
 
+	/* net/socket.c:SOCK_INODE(): the socket is the first part of what holds both */
+	holder = (void *)BPF_CORE_READ(sk, sk_socket);
+	record->inode = holder ? BPF_CORE_READ(holder, vfs_inode.i_ino) : 0;
 	record->state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	fill_addresses(sk, record->family, &record->local, &record->peer);
 	record->receive_buffer_bytes = BPF_CORE_READ(sk, sk_rcvbuf);

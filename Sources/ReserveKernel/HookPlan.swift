@@ -17,6 +17,10 @@ public struct HookPlan: Equatable, Sendable {
         /// One of these, for a variable that moved between kernels.
         case anySymbol([String])
         case module(String)
+        /// The timer in the kernel, which reports for this signal.
+        case timer
+        /// A program of another signal, not refused.
+        case loaded(String)
     }
 
     /// How often a hook runs on a host; docs/cost.md has what each run costs.
@@ -118,6 +122,8 @@ public struct HookPlan: Equatable, Sendable {
         "find_socket_tasks",
     ]
 
+    static let timerPrograms = ["find_nodes", "start_sampler", "final_report"]
+
     private let facts: KernelFacts
     private let armed: Set<Arm>
     private var refused: [String: String] = [:]
@@ -176,6 +182,12 @@ public struct HookPlan: Equatable, Sendable {
             case .anySymbol(let names):
                 if !names.contains(where: { facts.symbols[$0] != nil }) {
                     return "\(names.joined(separator: ", ")) not in kallsyms"
+                }
+            case .loaded(let program):
+                if let reason = refused[program] { return reason }
+            case .timer:
+                for program in Self.timerPrograms {
+                    if let reason = refused[program] { return "no timer: \(reason)" }
                 }
             case .module(let name):
                 if !facts.modules.contains(name) { return "\(name).ko was not loaded at the start" }

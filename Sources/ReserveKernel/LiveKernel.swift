@@ -225,6 +225,23 @@ public struct LiveKernel: ~Copyable {
         }
     }
 
+    /// The inodes of all SOCK_MEMALLOC sockets now; nil where they are not observed. Ends the
+    /// sampling, and passes over every other record.
+    public func memallocInodes() -> Set<UInt64>? {
+        guard known & UInt64(RW_KNOWN_SOCKETS.rawValue) != 0 else { return nil }
+        drain { _ in }
+        reportFinally()
+        var inodes: Set<UInt64> = []
+        drain { record in
+            guard record.count >= MemoryLayout<rw_socket>.size else { return }
+            let header = record.loadUnaligned(as: rw_header.self)
+            guard header.stem == RW_STEM_SOCKET.rawValue, header.kind == RW_SOCKET_STATE.rawValue
+            else { return }
+            inodes.insert(record.loadUnaligned(as: rw_socket.self).inode)
+        }
+        return inodes
+    }
+
     /// Hands every record in the ring to `body`, oldest first, and frees their room.
     ///
     /// Never blocks. Stops after one ring's worth, so that a flood cannot hold the caller.

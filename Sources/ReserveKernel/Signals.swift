@@ -14,8 +14,8 @@ extension HookPlan {
         Signal(
             RW_STEM_WATERMARK, "watermark.zones",
             Candidate(
-                "bpf_timer over pg_data_t", ["find_nodes", "start_sampler", "final_report"],
-                needs: [], known: [RW_KNOWN_ZONES], cost: .beat,
+                "bpf_timer over pg_data_t", timerPrograms, needs: [], known: [RW_KNOWN_ZONES],
+                cost: .beat,
                 blind: "dips between two samples; nodes without a kswapd"),
             Candidate(
                 "/proc/zoneinfo", [], needs: [], known: [RW_KNOWN_ZONES], cost: .beat,
@@ -81,18 +81,18 @@ extension HookPlan {
             RW_STEM_NBD, "nbd.requests",
             tracepoints(
                 ["block_rq_issue", "block_rq_complete", "block_rq_requeue"],
-                ["nbd_issue", "nbd_complete", "nbd_requeue"], known: [RW_KNOWN_NBD],
+                ["nbd_issue", "nbd_complete", "nbd_requeue"], and: [.timer], known: [RW_KNOWN_NBD],
                 cost: .request, blind: "requests that wait in the scheduler, not yet issued")),
         Signal(
             RW_STEM_NBD, "nbd.phases",
             Candidate(
                 "tp_btf/nbd_header_sent, _received", ["nbd_sent", "nbd_received"],
-                needs: [.module("nbd")], known: [], cost: .request,
+                needs: [.module("nbd"), .timer], known: [], cost: .request,
                 blind: "replies after the header was read")),
         Signal(
             RW_STEM_NBD, "nbd.devices",
             Candidate(
-                "nbd_index_idr", [], needs: [.module("nbd"), .symbols(["nbd_index_idr"])],
+                "nbd_index_idr", [], needs: [.module("nbd"), .symbols(["nbd_index_idr"]), .timer],
                 known: [], cost: .beat, blind: "devices beyond the 64th; connected a second ago"),
             Candidate(
                 "by their requests", [], needs: [], known: [], cost: .request,
@@ -107,13 +107,23 @@ extension HookPlan {
                     .tracepoint("block_rq_complete"),
                     .symbols(["end_swap_bio_write", "end_swap_bio_read"]),
                 ],
-                known: [RW_KNOWN_SWAP, RW_KNOWN_SWAP_DEVICES], cost: .request,
+                known: [RW_KNOWN_SWAP], cost: .request,
                 blind: "synchronous devices (zram, pmem), swap files on network file systems"),
             vmstat(RW_KNOWN_SWAP)),
         Signal(
+            RW_STEM_SWAP, "swap.devices",
+            Candidate(
+                "with swap.pages, told by the timer", [],
+                needs: [
+                    .tracepoint("block_bio_queue"), .tracepoint("block_rq_complete"),
+                    .symbols(["end_swap_bio_write", "end_swap_bio_read"]), .timer,
+                    .loaded("swap_queue"),
+                ],
+                known: [RW_KNOWN_SWAP_DEVICES], cost: .beat, blind: "devices beyond the 16th")),
+        Signal(
             RW_STEM_SWAP, "swap.usage",
             Candidate(
-                "swap_info[]", [], needs: [.symbols(["swap_info"])],
+                "swap_info[]", [], needs: [.symbols(["swap_info"]), .timer],
                 known: [RW_KNOWN_SWAP_USAGE], cost: .beat, blind: "swap beyond the 16th area")),
     ]
 
@@ -155,7 +165,7 @@ extension HookPlan {
             tracepoints(
                 ["kmem_cache_alloc", "kmem_cache_free", "kmalloc", "kfree"],
                 ["slab_object_allocated", "slab_object_freed", "slab_kmalloc", "slab_kfree"],
-                known: [RW_KNOWN_SLAB_OBJECTS], cost: .object,
+                and: [.timer], known: [RW_KNOWN_SLAB_OBJECTS], cost: .object,
                 blind: "objects of bulk allocations")),
     ]
 
@@ -170,14 +180,14 @@ extension HookPlan {
                 ],
                 needs: [
                     .fentry("sk_set_memalloc"), .fentry("sk_destruct"),
-                    .tracepoint("inet_sock_set_state"),
+                    .tracepoint("inet_sock_set_state"), .timer,
                 ],
                 known: [RW_KNOWN_SOCKETS, RW_KNOWN_SOCKETS_MARKED], cost: .connection,
                 blind: "sockets marked earlier in a network namespace without process and name"),
             Candidate(
                 "iter/tcp, iter/unix, nbd_config",
                 ["socket_moved", "find_tcp_sockets", "find_unix_sockets"],
-                needs: [.tracepoint("inet_sock_set_state")], known: [RW_KNOWN_SOCKETS],
+                needs: [.tracepoint("inet_sock_set_state"), .timer], known: [RW_KNOWN_SOCKETS],
                 cost: .connection,
                 blind: "sockets marked after the start that no NBD device and no new swap leads to")
         ),
@@ -222,11 +232,12 @@ extension HookPlan {
 
     /// What needs its tracepoints and nothing else: "tp_btf/block_rq_issue and 2 more".
     private static func tracepoints(
-        _ names: [String], _ programs: [String], known: [rw_known], cost: Cost, blind: String
+        _ names: [String], _ programs: [String], and further: [Need] = [], known: [rw_known],
+        cost: Cost, blind: String
     ) -> Candidate {
         let more = names.count > 1 ? " and \(names.count - 1) more" : ""
         return Candidate(
             "tp_btf/" + names[0] + more, programs,
-            needs: names.map { .tracepoint($0) }, known: known, cost: cost, blind: blind)
+            needs: names.map { .tracepoint($0) } + further, known: known, cost: cost, blind: blind)
     }
 }

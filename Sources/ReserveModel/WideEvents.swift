@@ -184,6 +184,8 @@ public struct SocketSample: Sendable {
     public var sendMemoryBytes: UInt32 = 0
     /// Packets in PFMEMALLOC memory that it took since the agent's start.
     public var delivered: UInt64 = 0
+    /// As /proc/PID/fd names it; 0: none.
+    public var inode: UInt64 = 0
 
     /// As struct tcp_info has them.
     public struct TCP: Sendable {

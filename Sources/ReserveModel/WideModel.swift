@@ -63,6 +63,13 @@ extension Model {
         } else {
             picture.swapUsages.append(usage)
         }
+        // The line of /proc/swaps is read when the table changes; how full it is, all the time.
+        guard let area = usage.area, let host = picture.host,
+            let line = picture.swaps.firstIndex(where: {
+                $0.isPartition && $0.major == usage.major && $0.minor == usage.minor
+            })
+        else { return }
+        picture.swaps[line].usedKiB = area.usedPages &* UInt64(host.pageSizeBytes / 1024)
     }
 
     private mutating func take(_ cache: SlabCache) {

@@ -94,6 +94,7 @@ extension RecordDecoder {
         socket.receiveMemoryBytes = record.receive_memory_bytes
         socket.sendMemoryBytes = record.send_memory_bytes
         socket.delivered = record.delivered
+        socket.inode = record.inode
         return socket
     }
 

@@ -68,6 +68,7 @@ extension ByteWriter {
             field("peer", address: socket.peer, family: socket.family)
         }
         field("netns", socket.netns)
+        if socket.inode != 0 { field("inode", socket.inode) }
         field("owner", word: socket.ownerWord)
         if !socket.owner.isEmpty { field("owner_callback", foreign: socket.owner) }
         if !socket.disk.isEmpty {

@@ -33,14 +33,18 @@ struct DoctorCommand: ParsableCommand {
 
     func run() throws {
         let choices: [HookPlan.Choice]
+        let memallocInodes: Set<UInt64>?
         do throws(WatchError) {
             let facts = try KernelFacts.discover()
-            choices = try LiveKernel.attach(facts: facts, settings: LiveKernel.Settings()).choices
+            let kernel = try LiveKernel.attach(facts: facts, settings: LiveKernel.Settings())
+            choices = kernel.choices
+            memallocInodes = kernel.memallocInodes()
         } catch {
             throw leave(error)
         }
-        let facts = SwapPathFacts.read(
-            root: root, handed: root.isEmpty ? .live() : HandedFacts())
+        var handed = root.isEmpty ? HandedFacts.live() : HandedFacts()
+        if root.isEmpty { handed.memallocInodes = memallocInodes }
+        let facts = SwapPathFacts.read(root: root, handed: handed)
         let report = DoctorReport(choices: choices, facts: facts, audit: audit(facts))
         try write(json ? report.json.bytes : Array(report.text.utf8))
         if report.exitStatus != 0 { throw ExitCode(report.exitStatus) }

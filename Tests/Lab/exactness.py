@@ -51,6 +51,7 @@ ROWS = [
     (r"swap priority of a device", "priority, by device", "`/proc/swaps`", ""),
     (r"sockets of NBD devices", "SOCK_MEMALLOC sockets of NBD",
      "connections that the client made", ""),
+    (r"sockets of NVMe/TCP", "SOCK_MEMALLOC sockets of NVMe/TCP", "queues of the controller", ""),
     (r"socket \w+", "bytes, segments, retransmits of a socket", "`sock_diag(7)`: `tcp_info`", ""),
     (r"PFMEMALLOC packets dropped: PFMemallocDrop", "PFMEMALLOC packets dropped",
      "`PFMemallocDrop` of `/proc/net/netstat`",
@@ -75,7 +76,7 @@ OTHERS = [
     r"the kernel's own counters stood still as long", r"requests completed again",
     r"the locked probe kept its beat", r"the guest came to rest", r"every swap was used",
     r"exactness table", r"the OOM killer came", r"records were lost to the ring", r"PFMemallocDrop was read",
-    r"\S+ requests, server's count of kernel's", r".*: server's own count", r"doctor.*",
+    r"\S+ requests, server's count of kernel's", r".*: server's own count", r"state .*", r"states .*", r"doctor.*",
 ]
 
 HEAD = """# Exactness

@@ -129,4 +129,18 @@ import Testing
             if choice.state == RW_HOOK_FALLBACK.rawValue { #expect(!choice.blind.isEmpty) }
         }
     }
+
+    @Test func withoutTheTimerWhatItReportsIsMissingAndNotZero() {
+        var plan = HookPlan(facts: everything)
+        plan.refuse(program: "final_report", reason: "kernel refused final_report")
+        let choices = plan.choices
+        #expect(choices.first { $0.name == "watermark.zones" }?.path == "/proc/zoneinfo")
+        for name in ["nbd.requests", "socket.memalloc", "swap.usage", "swap.devices"] {
+            let choice = choices.first { $0.name == name }
+            #expect(choice?.state == RW_HOOK_MISSING.rawValue, "\(name)")
+            #expect(choice?.known == 0)
+            #expect(choice?.reason.contains("no timer") == true)
+        }
+        #expect(choices.first { $0.name == "swap.pages" }?.state == RW_HOOK_PRIMARY.rawValue)
+    }
 }

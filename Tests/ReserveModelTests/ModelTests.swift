@@ -483,3 +483,26 @@ private func crossings(_ notices: [Notice]) -> [Notice.Crossing] {
             !told.contains { if case .nbd(.connectionLost, _) = $0.body { true } else { false } })
     }
 }
+
+@Suite struct SwapFillTests {
+    @Test func howFullASwapIsFollowsItsUsage() {
+        var driver = Driver()
+        _ = driver.send(.host(HostFacts()), at: 1)
+        var line = SwapDevice()
+        line.isPartition = true
+        line.major = 43
+        line.usedKiB = 0
+        _ = driver.send(.swapDevice(line), at: 1)
+        _ = driver.send(.swapTableRead, at: 1)
+        var usage = SwapUsage()
+        usage.major = 43
+        usage.area = SwapUsage.Area()
+        usage.area?.usedPages = 100
+        _ = driver.send(.swapUsage(usage), at: 2)
+        #expect(driver.model.picture.swaps[0].usedKiB == 400)
+        // Without swap_info[] it stays what /proc/swaps said last.
+        usage.area = nil
+        _ = driver.send(.swapUsage(usage), at: 3)
+        #expect(driver.model.picture.swaps[0].usedKiB == 400)
+    }
+}

@@ -70,6 +70,7 @@ import Testing
         #expect(MemoryLayout<rw_socket>.offset(of: \.disk) == 232)
         #expect(MemoryLayout<rw_socket>.offset(of: \.bytes_sent) == 256)
         #expect(MemoryLayout<rw_socket>.offset(of: \.delivered) == 328)
+        #expect(MemoryLayout<rw_socket>.offset(of: \.inode) == 336)
         #expect(MemoryLayout<rw_socket_drop>.offset(of: \.bytes) == 112)
         #expect(MemoryLayout<rw_slab_cache>.offset(of: \.slabs_allocated) == 64)
         #expect(MemoryLayout<rw_swap_usage>.offset(of: \.in_pages) == 56)

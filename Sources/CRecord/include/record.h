@@ -472,6 +472,7 @@ struct rw_socket {
 	rw_u32 receive_memory_bytes; /* sk_rmem_alloc */
 	rw_u32 send_memory_bytes; /* sk_wmem_queued */
 	rw_u64 delivered; /* packets in PFMEMALLOC memory that it took, since the agent's start */
+	rw_u64 inode; /* as /proc/PID/fd and /proc/net/tcp name it; 0: it has none */
 };
 
 enum rw_drop_reason {
@@ -728,7 +729,7 @@ _Static_assert(sizeof(struct rw_reclaim_wait) == 80, "rw_reclaim_wait");
 _Static_assert(sizeof(struct rw_slab) == 104, "rw_slab");
 _Static_assert(sizeof(struct rw_slab_cache) == 120, "rw_slab_cache");
 _Static_assert(sizeof(struct rw_address) == 24, "rw_address");
-_Static_assert(sizeof(struct rw_socket) == 336, "rw_socket");
+_Static_assert(sizeof(struct rw_socket) == 344, "rw_socket");
 _Static_assert(sizeof(struct rw_socket_drop) == 136, "rw_socket_drop");
 _Static_assert(sizeof(struct rw_cgroup) == 160, "rw_cgroup");
 _Static_assert(sizeof(struct rw_stack) == 800, "rw_stack");
