@@ -9,8 +9,8 @@
  *        fexit/sk_filter_trim_cap (net/core/filter.c, softirq): counts
  *        PFMemallocDrop where it refuses; tp_btf/kfree_skb, which has the reason;
  *        tp_btf/netif_receive_skb; only when armed fexit/__alloc_skb.
- *        iter/task_file, fexit/inet_csk_accept and inet_sock_set_state tell whose
- *        socket it is that loses packets.
+ *        iter/task_file, fexit/inet_create, inet6_create and inet_csk_accept (process
+ *        context) and inet_sock_set_state tell whose socket it is that loses packets.
  * Emits: RW_SOCKET_STATE when new or changed, else each second (from the timer);
  *        RW_SOCKET_GONE; RW_SOCKET_DROPPED, bounded per 100 ms.
  * Blind to: packets dropped for their protocol before any socket is known
@@ -264,6 +264,33 @@ int BPF_PROG(socket_accepted)
 	fill_current(&owner);
 	bpf_map_update_elem(&socket_tasks, &address, &owner, BPF_ANY);
 	return 0;
+}
+
+static __always_inline int keep_creator(struct socket *socket, int kern, int ret)
+{
+	struct rw_task owner = {};
+	__u64 address;
+
+	if (ret || kern)
+		return 0;
+	address = (__u64)BPF_CORE_READ(socket, sk);
+	if (!address)
+		return 0;
+	fill_current(&owner);
+	bpf_map_update_elem(&socket_tasks, &address, &owner, BPF_ANY);
+	return 0;
+}
+
+SEC("fexit/inet_create")
+int BPF_PROG(socket_created, struct net *net, struct socket *sock, int protocol, int kern, int ret)
+{
+	return keep_creator(sock, kern, ret);
+}
+
+SEC("fexit/inet6_create")
+int BPF_PROG(socket6_created, struct net *net, struct socket *sock, int protocol, int kern, int ret)
+{
+	return keep_creator(sock, kern, ret);
 }
 
 static __always_inline void socket_ended(__u64 address)

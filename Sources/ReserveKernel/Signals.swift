@@ -194,9 +194,16 @@ extension HookPlan {
         Signal(
             RW_STEM_SOCKET, "socket.tasks",
             Candidate(
+                "fexit/inet_create, inet6_create, inet_csk_accept",
+                ["socket_created", "socket6_created", "socket_accepted", "find_socket_tasks"],
+                needs: [
+                    .fentry("inet_create"), .fentry("inet6_create"), .fentry("inet_csk_accept"),
+                ],
+                known: [], cost: .connection, blind: "sockets handed to another process"),
+            Candidate(
                 "fexit/inet_csk_accept, iter/task_file", ["socket_accepted", "find_socket_tasks"],
                 needs: [.fentry("inet_csk_accept")], known: [], cost: .connection,
-                blind: "sockets handed to another process"),
+                blind: "UDP sockets opened after the start; those handed to another process"),
             Candidate(
                 "iter/task_file", ["find_socket_tasks"], needs: [], known: [], cost: .once,
                 blind: "who accepted after the start")),

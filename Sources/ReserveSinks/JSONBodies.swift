@@ -76,10 +76,12 @@ extension ByteWriter {
         field("tid", task.tid)
         field("tgid", task.tgid)
         field("comm", foreign: task.comm)
-        if task.cgroupID != 0 {
-            field("cgroup_id", task.cgroupID)
-            if let path = picture.cgroupPath(task.cgroupID) { field("cgroup", foreign: path) }
-        }
+        if task.cgroupID != 0 { cgroup(task.cgroupID, picture: picture) }
+    }
+
+    mutating func cgroup(_ id: UInt64, picture: borrowing Picture) {
+        field("cgroup_id", id)
+        if let path = picture.cgroupPath(id) { field("cgroup", foreign: path) }
     }
 
     mutating func taker(_ taker: Taker, picture: borrowing Picture, withTask: Bool) {

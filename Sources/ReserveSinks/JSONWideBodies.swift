@@ -107,7 +107,11 @@ extension ByteWriter {
     mutating func drops(_ group: DropGroup, picture: borrowing Picture) {
         let drop = group.drop
         field("phase", word: "dropped")
-        if drop.task.tid != 0 { task(drop.task, picture: picture) }
+        if drop.task.tid != 0 {
+            task(drop.task, picture: picture)
+        } else if drop.task.cgroupID != 0 {
+            cgroup(drop.task.cgroupID, picture: picture)
+        }
         field("local", address: drop.local, family: drop.family)
         field("peer", address: drop.peer, family: drop.family)
         field("protocol", drop.protocolNumber)
