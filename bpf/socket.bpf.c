@@ -105,8 +105,7 @@ static __always_inline void fill_unix_path(struct sock *sk, char *path)
 	if (!name)
 		return;
 	bpf_probe_read_kernel(path, RW_SOCKET_PATH_BYTES - 1,
-			      (void *)name + bpf_core_field_offset(name->name) +
-				      bpf_core_field_offset(name->name[0].sun_path));
+			      (void *)name + bpf_core_field_offset(name->name[0].sun_path));
 	if (!path[0]) /* an abstract name begins with a NUL */
 		path[0] = '@';
 }

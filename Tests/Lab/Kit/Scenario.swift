@@ -97,6 +97,8 @@ public struct Scenario: Equatable, Sendable {
     }
     /// The guest's script is `guest/doctor`: no load, states for the doctor to look at.
     public var doctor = false
+    /// The guest makes the connections of `guest/sockets` beside its swap.
+    public var sockets = false
 
     public init(name: String) {
         self.name = name
@@ -170,6 +172,7 @@ public struct Scenario: Equatable, Sendable {
             expectation = Expectation(rawValue: value)
             return expectation != nil
         case "doctor": doctor = value == "yes"
+        case "sockets": sockets = value == "yes"
         default: return false
         }
         return true

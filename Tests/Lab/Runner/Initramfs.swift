@@ -35,7 +35,12 @@ struct Initramfs {
                 names.append(try place(module: module, in: "\(root)/modules"))
             }
             try Self.copy("\(lab)/guest/init", to: "\(root)/init")
-            if scenario.doctor { try placeDoctor(in: root) }
+            if scenario.doctor {
+                try Self.copy("\(lab)/guest/doctor", to: "\(root)/doctor")
+                try Self.copy(try compile("ioflusher"), to: "\(root)/bin/ioflusher")
+            }
+            if scenario.sockets { try Self.copy("\(lab)/guest/sockets", to: "\(root)/sockets") }
+            if scenario.doctor || scenario.sockets { try placeServer(in: root) }
             let assignments =
                 (settings + [("MODULES", names.joined(separator: " "))])
                 .map { "\($0.0)='\($0.1.replacingOccurrences(of: "'", with: "'\\''"))'\n" }
@@ -109,10 +114,8 @@ struct Initramfs {
         }
     }
 
-    /// The script, a server of the guest's own and what protects it.
-    private func placeDoctor(in root: String) throws {
-        try Self.copy("\(lab)/guest/doctor", to: "\(root)/doctor")
-        try Self.copy(try compile("ioflusher"), to: "\(root)/bin/ioflusher")
+    /// A server of the guest's own.
+    private func placeServer(in root: String) throws {
         let nbdkit = try Tools.require("nbdkit", package: "nbdkit")
         try copyDynamic(nbdkit, into: root)
         let config = try Tools.run(nbdkit, ["--dump-config"])

@@ -71,6 +71,7 @@ final class LabRun: @unchecked Sendable {
                 ("LOAD_LIMIT_MIB", scenario.loadLimitMiB.map(String.init) ?? ""),
                 ("FLOOD", flood?.sinkArguments ?? ""),
                 ("DOCTOR", scenario.doctor ? "yes" : "no"),
+                ("SOCKETS", scenario.sockets ? "yes" : "no"),
                 ("NBD_PORT", ports["nbd0"].map(String.init) ?? ""),
                 ("AGENT", binary == nil ? "no" : "yes"),
                 ("AGENT_OPTIONS", "\(scenario.agentOptions) \(agentOptions)"),

@@ -10,7 +10,7 @@ extension Checks {
         reclaimWaits(final)
         slabs(final)
         for swap in run.scenario.swaps { swapDevice(final, swap) }
-        sockets(final)
+        if run.scenario.sockets { socketKinds(final) } else { sockets(final) }
         packets(final)
         highAtomic(final)
         pressure(final)
