@@ -378,6 +378,7 @@ struct nbd_sock {
 };
 
 struct nbd_config {
+	unsigned long runtime_flags;
 	__u64 dead_conn_timeout;
 	struct nbd_sock **socks;
 	int num_connections;
@@ -445,6 +446,7 @@ struct nbd_request;
 #define TCP_SYN_SENT 2
 #define ENOMEM 12
 #define SWP_USED 1 /* include/linux/swap.h */
+#define NBD_RT_DISCONNECT_REQUESTED 1 /* drivers/block/nbd.c */
 #define NBD_MAJOR 43
 #define PAGE_SHIFT 12
 #define REQ_OP_MASK 0xffu

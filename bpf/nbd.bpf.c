@@ -253,8 +253,9 @@ static __always_inline void fill_nbd_config(struct rw_nbd_device *record, struct
 	record->config_known = 1;
 	record->client_pid = BPF_CORE_READ(device, pid);
 	record->timeout_ns = BPF_CORE_READ(device, tag_set.timeout) * rw_shared.jiffy_ns;
-	if (!config)
-		return; /* disconnected */
+	/* Disconnected, or about to be, because somebody asked for it: no connection is lost. */
+	if (!config || BPF_CORE_READ(config, runtime_flags) >> NBD_RT_DISCONNECT_REQUESTED & 1)
+		return;
 	record->connections = BPF_CORE_READ(config, num_connections);
 	record->live_connections = BPF_CORE_READ(config, live_connections.counter);
 	record->dead_conn_timeout_ns =
