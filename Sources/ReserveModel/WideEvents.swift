@@ -248,6 +248,26 @@ public struct KernelStack: Sendable {
         for index in 0..<min(768, source.count) { text[index] = source[index] }
     }
 
+    /// The module of the innermost frame that is in one: whose driver asked; nil: none is.
+    public var innermostModule: FixedName? {
+        for frame in 0..<frames {
+            var opened: Int?
+            for place in 0..<Self.frameBytes {
+                let byte = text[frame * Self.frameBytes + place]
+                if byte == 0 { break }
+                if byte == UInt8(ascii: "[") { opened = place + 1 }
+                if byte == UInt8(ascii: "]"), let first = opened, place > first {
+                    var name = InlineArray<16, UInt8>(repeating: 0)
+                    for index in 0..<min(16, place - first) {
+                        name[index] = text[frame * Self.frameBytes + first + index]
+                    }
+                    return withUnsafeBytes(of: name) { FixedName(bytes: $0) }
+                }
+            }
+        }
+        return nil
+    }
+
     /// "symbol+0x1c/0x90 [module]"
     public func frame(_ index: Int) -> FixedText {
         var copy = InlineArray<48, UInt8>(repeating: 0)

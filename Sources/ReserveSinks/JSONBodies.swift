@@ -79,6 +79,17 @@ extension ByteWriter {
         if task.cgroupID != 0 { cgroup(task.cgroupID, picture: picture) }
     }
 
+    /// The id of a stack, and the driver that it leads through.
+    mutating func stackOf(_ id: UInt32?, picture: borrowing Picture) {
+        guard let id else { return }
+        field("stack", id)
+        if let index = picture.stacks.firstIndex(where: { $0.id == id }),
+            let module = picture.stacks[index].innermostModule
+        {
+            field("driver", foreign: module)
+        }
+    }
+
     mutating func cgroup(_ id: UInt64, picture: borrowing Picture) {
         field("cgroup_id", id)
         if let path = picture.cgroupPath(id) { field("cgroup", foreign: path) }
@@ -100,7 +111,7 @@ extension ByteWriter {
             field("below_min_pages", taker.belowMinPages)
             field("allowance", word: taker.allowance.word)
         }
-        field("stack", known: taker.stack.map { UInt64($0) })
+        stackOf(taker.stack, picture: picture)
         field("gfp_flags", taker.gfpFlags)
         field("largest_order", UInt64(taker.largestOrder))
     }

@@ -40,7 +40,7 @@ extension ByteWriter {
         field("times", group.times)
         if !group.isRefusal { field("pages", group.pages) }
         field("gfp_flags", group.gfpFlags)
-        field("stack", known: group.stack.map { UInt64($0) })
+        stackOf(group.stack, picture: picture)
     }
 
     mutating func cache(_ cache: SlabCache, slabsKnown: Bool) {

@@ -212,5 +212,22 @@ import Testing
         #expect(stack.frame(0).count == 13)
         #expect(stack.frame(1).count == 6)
         #expect(stack.frame(1)[0] == UInt8(ascii: "s"))
+        #expect(stack.innermostModule == nil)
+    }
+
+    @Test func aStackLeadsToTheDriverThatIsNearest() {
+        var text = [UInt8](repeating: 0, count: 768)
+        for (frame, words) in [
+            "__alloc_pages+0x1/0x2", "virtnet_poll+0x1/0x2 [virtio_net]", "other+0x1/0x2 [other]",
+        ].enumerated() {
+            for (index, byte) in words.utf8.enumerated() { text[frame * 48 + index] = byte }
+        }
+        let stack = text.withUnsafeBytes { KernelStack(id: 1, frames: 3, text: $0) }
+        #expect(stack.innermostModule == FixedName("virtio_net"))
+        // A name that was cut has no end: it names nothing.
+        for index in 48..<96 { text[index] = UInt8(ascii: "x") }
+        text[95] = UInt8(ascii: "[")
+        let cut = text.withUnsafeBytes { KernelStack(id: 1, frames: 2, text: $0) }
+        #expect(cut.innermostModule == nil)
     }
 }
