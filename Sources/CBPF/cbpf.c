@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 extern const unsigned char rw_bpf_object[];
@@ -304,35 +306,89 @@ struct rw_ring rw_bpf_ring(struct rw_bpf *bpf)
 	return bpf->ring;
 }
 
-// Parsing the kernel's BTF takes a few milliseconds and some megabytes, so it
-// is done for one group of questions and freed by the last of them.
-static struct btf *kernel_btf;
+// Parsing a kernel's BTF takes a few milliseconds and some megabytes, so it is kept
+// for one group of questions, until rw_btf_close().
+static struct btf *asked_btf;
+static bool asked_btf_is_file;
+
+// libbpf names what is wrong with a file by numbers of its own, above errno's, and by
+// such that mean something else for a file that could be opened.
+static int errno_of_btf(int error)
+{
+	switch (error) {
+	case -LIBBPF_ERRNO__FORMAT:
+	case -LIBBPF_ERRNO__LIBELF:
+	case -LIBBPF_ERRNO__ENDIAN:
+	case -EINVAL:
+	case -EIO: // shorter than it says, or empty
+		return -EPROTO;
+	case -ENOENT: // an ELF file, without the section
+		return -ENODATA;
+	}
+	return error;
+}
+
+int rw_btf_open(const char *path)
+{
+	struct stat status;
+	int error;
+
+	rw_btf_close();
+	start_message();
+	if (access(path, R_OK) || stat(path, &status))
+		return fail("open", path, -errno);
+	if (S_ISDIR(status.st_mode))
+		return fail("read BTF from", path, -EISDIR);
+	asked_btf = btf__parse(path, NULL);
+	if (asked_btf) {
+		asked_btf_is_file = true;
+		return 0;
+	}
+	error = errno_of_btf(-errno);
+	message[0] = 0;
+	return fail("read BTF from", path, error);
+}
+
+void rw_btf_close(void)
+{
+	btf__free(asked_btf);
+	asked_btf = NULL;
+	asked_btf_is_file = false;
+}
 
 int rw_btf_available(void)
 {
 	start_message();
-	if (!kernel_btf)
-		kernel_btf = btf__load_vmlinux_btf();
-	if (!kernel_btf)
+	if (!asked_btf)
+		asked_btf = btf__load_vmlinux_btf();
+	if (!asked_btf)
 		return fail("read", "the kernel's BTF (/sys/kernel/btf/vmlinux)", -errno);
 	return 0;
+}
+
+static int has(const char *name, uint32_t kind)
+{
+	if (rw_btf_available())
+		return 0;
+	return btf__find_by_name_kind(asked_btf, name, kind) > 0;
 }
 
 int rw_btf_has_tracepoint(const char *name)
 {
 	char type[128];
 
-	if (rw_btf_available())
-		return 0;
 	snprintf(type, sizeof(type), "btf_trace_%s", name);
-	return btf__find_by_name_kind(kernel_btf, type, BTF_KIND_TYPEDEF) > 0;
+	return has(type, BTF_KIND_TYPEDEF);
 }
 
 int rw_btf_has_function(const char *name)
 {
-	if (rw_btf_available())
-		return 0;
-	return btf__find_by_name_kind(kernel_btf, name, BTF_KIND_FUNC) > 0;
+	return has(name, BTF_KIND_FUNC);
+}
+
+int rw_btf_has_variable(const char *name)
+{
+	return has(name, BTF_KIND_VAR);
 }
 
 int rw_bpf_try_fentry(const char *function)
@@ -344,9 +400,11 @@ int rw_bpf_try_fentry(const char *function)
 	struct bpf_prog_load_opts options = {.sz = sizeof(options)};
 	int id, descriptor;
 
+	if (asked_btf_is_file)
+		return -EBUSY;
 	if (rw_btf_available())
 		return -ENOENT;
-	id = btf__find_by_name_kind(kernel_btf, function, BTF_KIND_FUNC);
+	id = btf__find_by_name_kind(asked_btf, function, BTF_KIND_FUNC);
 	if (id <= 0)
 		return fail("find in BTF", function, -ENOENT);
 	options.expected_attach_type = BPF_TRACE_FENTRY;

@@ -3,7 +3,7 @@
 import CBPF
 import Glibc
 
-/// What the running kernel offers, found by looking and by trying; never by its version.
+/// What a kernel offers, found by looking and by trying; never by its version.
 public struct KernelFacts: Equatable, Sendable {
     /// Tracepoints that BTF describes (as `btf_trace_<name>`).
     public var tracepoints: Set<String> = []
@@ -13,7 +13,7 @@ public struct KernelFacts: Equatable, Sendable {
     public var fentry: Int32 = 0
     /// Kernel addresses by name, of the symbols that were asked for and are in /proc/kallsyms.
     public var symbols: [String: UInt64] = [:]
-    /// Kernel modules that are loaded and have BTF.
+    /// Kernel modules that are loaded, or built in, and have BTF.
     public var modules: Set<String> = []
 
     public init() {}
@@ -41,19 +41,26 @@ public struct KernelFacts: Equatable, Sendable {
     ///   ``WatchError/kernelUnsuitable(reason:remedy:)`` when nothing can be watched at all.
     public static func discover() throws(WatchError) -> KernelFacts {
         try requireBPF()
+        defer { rw_btf_close() }
         var facts = KernelFacts()
-        for name in tracepointsAsked where rw_btf_has_tracepoint(name) == 1 {
-            facts.tracepoints.insert(name)
-        }
-        for name in functionsAsked where rw_btf_has_function(name) == 1 {
-            facts.functions.insert(name)
-        }
+        facts.askBTF()
         facts.fentry =
             facts.functions.contains("throttle_direct_reclaim")
             ? rw_bpf_try_fentry("throttle_direct_reclaim") : -ENOENT
         facts.symbols = readSymbols(symbolsAsked)
-        if access("/sys/kernel/btf/nbd", F_OK) == 0 { facts.modules.insert("nbd") }
+        if access("/sys/kernel/btf/nbd", F_OK) == 0 || describesNBD {
+            facts.modules.insert("nbd")
+        }
         return facts
+    }
+
+    /// Whether the kernel's own BTF has nbd, since it is no module there.
+    static var describesNBD: Bool { rw_btf_has_tracepoint("nbd_header_sent") == 1 }
+
+    /// Tracepoints and functions, from the BTF that is open or else the running kernel's.
+    mutating func askBTF() {
+        tracepoints = Set(Self.tracepointsAsked.filter { rw_btf_has_tracepoint($0) == 1 })
+        functions = Set(Self.functionsAsked.filter { rw_btf_has_function($0) == 1 })
     }
 
     /// The trial that tells root without BPF, BPF without BTF and an old kernel apart.

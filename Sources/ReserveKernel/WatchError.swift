@@ -15,6 +15,8 @@ public enum WatchError: Error, Equatable, Sendable {
     case input(path: String, errno: Int32)
     /// A file is not what it was taken for.
     case notARecording(path: String, reason: String)
+    /// A file does not describe a kernel: neither BTF nor a kernel's configuration.
+    case notAKernel(path: String, reason: String, remedy: String)
     /// A limit of the host was met while starting.
     case resources(operation: String, errno: Int32)
 
@@ -25,7 +27,7 @@ public enum WatchError: Error, Equatable, Sendable {
         case .kernelUnsuitable: return 69  // EX_UNAVAILABLE
         case .output: return 73  // EX_CANTCREAT
         case .input: return 66  // EX_NOINPUT
-        case .notARecording: return 65  // EX_DATAERR
+        case .notARecording, .notAKernel: return 65  // EX_DATAERR
         case .resources: return 71  // EX_OSERR
         }
     }
@@ -43,6 +45,8 @@ public enum WatchError: Error, Equatable, Sendable {
             return "cannot read \(path): \(describe(errno: errno)); check the path"
         case .notARecording(let path, let reason):
             return "\(path) is no recording: \(reason); name a file made by events --record"
+        case .notAKernel(let path, let reason, let remedy):
+            return "\(path) describes no kernel: \(reason); \(remedy)"
         case .resources(let operation, let errno):
             return "cannot \(operation): \(describe(errno: errno))"
         }

@@ -89,15 +89,27 @@ rw_ring_store(unsigned long *_Nonnull position, unsigned long value)
 	__atomic_store_n(position, value, __ATOMIC_RELEASE);
 }
 
-// Facts about the running kernel.
+// What BTF says: of the running kernel, or of the one whose file is open.
 
-/// 0, or why the kernel's type information cannot be read (-ENOENT: no BTF).
+/// Has the questions below answered from `path`: raw BTF (/sys/kernel/btf/vmlinux, or
+/// a copy) or an ELF file with a .BTF section (vmlinux). -ENODATA: it has no BTF,
+/// -EPROTO: it is no such file.
+int rw_btf_open(const char *_Nonnull path);
+/// Frees what was read; the next question is about the running kernel again.
+void rw_btf_close(void);
+/// 0, or why there is no type information to ask (-ENOENT: the running kernel has no BTF).
 int rw_btf_available(void);
 /// 1 when BTF has the tracepoint `name` (as btf_trace_<name>), 0 when not.
 int rw_btf_has_tracepoint(const char *_Nonnull name);
 /// 1 when BTF has the function `name`, 0 when not.
 int rw_btf_has_function(const char *_Nonnull name);
-/// 0 when the kernel lets a trivial fentry program load on `function`.
+/// 1 when BTF has the variable `name`, 0 when not. Most kernels' BTF has per-CPU ones only.
+int rw_btf_has_variable(const char *_Nonnull name);
+
+// Trials: they ask the running kernel, whatever file is open.
+
+/// 0 when the kernel lets a trivial fentry program load on `function`. Reads the running
+/// kernel's BTF: -EBUSY while a file is open.
 int rw_bpf_try_fentry(const char *_Nonnull function);
 /// 0 when the kernel lets us create a small ring buffer map: BPF at all.
 int rw_bpf_try_ring(void);
