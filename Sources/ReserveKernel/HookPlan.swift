@@ -43,21 +43,6 @@ public struct HookPlan: Equatable, Sendable {
         case page
         /// For each object that is allocated or freed: some per cent of a busy host.
         case object
-
-        /// To read.
-        public var words: String {
-            switch self {
-            case .once: "at the start only"
-            case .beat: "with the agent's own timer"
-            case .rare: "only under memory pressure"
-            case .connection: "for each connection"
-            case .request: "for each block request"
-            case .slab: "for each slab"
-            case .packet: "for each packet"
-            case .page: "for each page"
-            case .object: "for each object"
-            }
-        }
     }
 
     /// What is watched only when asked for, with `--arm`.
@@ -114,6 +99,16 @@ public struct HookPlan: Equatable, Sendable {
         /// nil where nothing runs.
         public var cost: Cost?
         public var blind: String = ""
+
+        /// The state's word, as in docs/events.md.
+        public var stateName: String {
+            switch state {
+            case RW_HOOK_PRIMARY.rawValue: "primary"
+            case RW_HOOK_FALLBACK.rawValue: "fallback"
+            case RW_HOOK_OFF.rawValue: "off"
+            default: "missing"
+            }
+        }
     }
 
     /// Programs that are not attached to anything: we run them.

@@ -22,6 +22,7 @@ struct DoctorCommand: ParsableCommand {
             EXAMPLES
               reservewatch doctor
               reservewatch doctor --json | jq '.findings[] | {id, severity, mend}'
+              reservewatch doctor --btf vmlinux --config /boot/config-6.12.117+deb12-amd64
             """
     )
 
@@ -31,15 +32,18 @@ struct DoctorCommand: ParsableCommand {
     @Option(help: .hidden)
     var root = ""
 
+    @OptionGroup var offline: DoctorOffline
+
     func run() throws {
         let choices: [HookPlan.Choice]
         let memallocInodes: Set<UInt64>?
-        do throws(WatchError) {
+        do {
+            if let promised = try offline.choices() { return try judge(promised) }
             let facts = try KernelFacts.discover()
             let kernel = try LiveKernel.attach(facts: facts, settings: LiveKernel.Settings())
             choices = kernel.choices
             memallocInodes = kernel.memallocInodes()
-        } catch {
+        } catch let error as WatchError {
             throw leave(error)
         }
         var handed = root.isEmpty ? HandedFacts.live() : HandedFacts()
@@ -48,6 +52,12 @@ struct DoctorCommand: ParsableCommand {
         let report = DoctorReport(choices: choices, facts: facts, audit: audit(facts))
         try write(json ? report.json.bytes : Array(report.text.utf8))
         if report.exitStatus != 0 { throw ExitCode(report.exitStatus) }
+    }
+
+    /// A kernel that does not run has hooks only.
+    private func judge(_ promised: [HookPlan.Choice]) throws {
+        try write(Array(HookTable.text(promised).utf8))
+        if promised.contains(where: { $0.state == RW_HOOK_MISSING.rawValue }) { throw ExitCode(1) }
     }
 
     private func write(_ bytes: [UInt8]) throws {

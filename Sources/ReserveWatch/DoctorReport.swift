@@ -29,40 +29,11 @@ struct DoctorReport {
     // MARK: To read
 
     var text: String {
-        var lines = choices.flatMap { Self.lines(for: $0) }
+        var lines = choices.flatMap(HookTable.lines)
         lines.append("")
         lines += audit.findings.flatMap { Self.lines(for: $0) }
         lines.append(sum)
         return lines.map { plainText($0) + "\n" }.joined()
-    }
-
-    /// "primary   reserve.taken              tp_btf/mm_page_alloc" and the reason below.
-    static func lines(for choice: HookPlan.Choice) -> [String] {
-        let name = choice.name + String(repeating: " ", count: max(0, 28 - choice.name.count))
-        let state = word(for: choice.state)
-        let padding = String(repeating: " ", count: max(0, 10 - state.count))
-        let path = choice.path.isEmpty ? "-" : choice.path
-        let line = "\(state)\(padding)\(name)\(path)"
-        let indent = String(repeating: " ", count: 10)
-        var lines = [line]
-        if !choice.reason.isEmpty {
-            let word = choice.state == RW_HOOK_OFF.rawValue ? "" : "not better: "
-            lines.append("\(indent)\(word)\(choice.reason)")
-        }
-        if let cost = choice.cost {
-            lines.append("\(indent)cost: \(cost.words)")
-        }
-        if !choice.blind.isEmpty { lines.append("\(indent)blind to: \(choice.blind)") }
-        return lines
-    }
-
-    private static func word(for state: UInt32) -> String {
-        switch state {
-        case RW_HOOK_PRIMARY.rawValue: return "primary"
-        case RW_HOOK_FALLBACK.rawValue: return "fallback"
-        case RW_HOOK_OFF.rawValue: return "off"
-        default: return "missing"
-        }
     }
 
     private static func lines(for finding: Finding) -> [String] {
@@ -112,7 +83,7 @@ struct DoctorReport {
 
     private static func hook(_ choice: HookPlan.Choice) -> JSONDocument {
         .object([
-            ("signal", .string(choice.name)), ("state", .string(word(for: choice.state))),
+            ("signal", .string(choice.name)), ("state", .string(choice.stateName)),
             ("path", .string(choice.path)), ("reason", .string(choice.reason)),
             ("cost", .string(choice.cost?.rawValue ?? "")), ("blind_to", .string(choice.blind)),
         ])

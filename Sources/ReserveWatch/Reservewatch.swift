@@ -26,12 +26,13 @@ struct Reservewatch: ParsableCommand {
               reservewatch replay incident.rwr --format words
               reservewatch doctor                        what this kernel lets us see,
                                                          and whether the swap's path is fit
+              reservewatch doctor --btf vmlinux          what that one would, not running
 
             EXIT STATUS
                0  it did what was asked
                1  doctor found a signal missing, or could not read what it needs to know
               64  wrong usage
-              65  the input is no recording
+              65  the input is not what it was taken for: no recording, no kernel
               66  the input cannot be read
               69  this kernel cannot be watched (no BPF, no BTF, too old)
               71  the host had no resources to start with

@@ -47,6 +47,18 @@ import Testing
         expectSentence(try Command(["replay", "/dev/null"]), status: 65, "/dev/null", "empty")
     }
 
+    @Test func whatDescribesNoKernelIsNamed() throws {
+        expectSentence(
+            try Command(["doctor", "--btf", "/nowhere/vmlinux"]), status: 66, "/nowhere/vmlinux",
+            "No such file")
+        expectSentence(
+            try Command(["doctor", "--btf", "/etc/passwd"]), status: 65, "/etc/passwd",
+            "describes no kernel")
+        expectSentence(
+            try Command(["doctor", "--btf", "/etc/passwd", "--config", "/etc/passwd"]), status: 65,
+            "CONFIG_")
+    }
+
     @Test(.enabled(if: geteuid() == 0 || getenv("CI") != nil, "needs root to get that far"))
     func anOutputThatCannotBeOpenedIsNamed() throws {
         expectSentence(
@@ -58,7 +70,7 @@ import Testing
     @Test(arguments: [
         ["events", "--interval", "0"], ["events", "--ring", "3"], ["events", "--kind", "weather"],
         ["events", "--duration", "-1"], ["events", "--sample-period", "0"], ["replay"],
-        ["events", "--format", "xml"], ["nonsense"],
+        ["events", "--format", "xml"], ["nonsense"], ["doctor", "--config", "/etc/passwd"],
     ])
     func wrongUsageHasItsOwnStatus(arguments: [String]) throws {
         let command = try Command(arguments)
@@ -103,6 +115,31 @@ struct LiveCommandTests {
         for signal in ["watermark.zones", "reserve.taken", "throttle.calls", "nbd.requests"] {
             #expect(doctor.output.contains(signal))
         }
+    }
+}
+
+@Suite struct OfflineDoctorTests {
+    @Test func aKernelIsJudgedByItsFilesWithoutRoot() throws {
+        let through = geteuid() == 0 ? Command.asNobody : []
+        let doctor = try Command(
+            ["doctor", "--btf", "/sys/kernel/btf/vmlinux"], through: through)
+        #expect(doctor.status == 0 || doctor.status == 1)
+        #expect(doctor.errors.contains("without --config"))
+        #expect(doctor.output.contains("reserve.taken"))
+        #expect(doctor.output.contains("cost: page (each page allocated or freed)"))
+        #expect(doctor.output.contains("blind to: "))
+    }
+
+    @Test func aConfigurationThatForbidsFentryLeavesSignalsMissing() throws {
+        let config = NSTemporaryDirectory() + "/config-\(getpid())"
+        defer { try? FileManager.default.removeItem(atPath: config) }
+        try "CONFIG_KALLSYMS_ALL=y\n".write(toFile: config, atomically: true, encoding: .utf8)
+        let doctor = try Command([
+            "doctor", "--btf", "/sys/kernel/btf/vmlinux", "--config", config,
+        ])
+        #expect(doctor.status == 1)
+        #expect(doctor.errors.isEmpty)
+        #expect(doctor.output.contains("kernel refuses fentry (Operation not supported)"))
     }
 }
 
