@@ -45,8 +45,8 @@ let package = Package(
             swiftSettings: swift),
         .target(name: "LabKit", path: "Tests/Lab/Kit", swiftSettings: swift),
         .executableTarget(
-            name: "reservelab", dependencies: ["LabKit"], path: "Tests/Lab/Runner",
-            swiftSettings: swift),
+            name: "reservelab", dependencies: ["LabKit", "ReserveKernel"],
+            path: "Tests/Lab/Runner", swiftSettings: swift),
         .testTarget(
             name: "ReserveModelTests", dependencies: ["ReserveModel"], swiftSettings: swift),
         .testTarget(

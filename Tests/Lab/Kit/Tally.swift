@@ -23,6 +23,11 @@ public struct Tally: Equatable, Sendable {
         }
     }
 
+    /// A step without a guest.
+    public mutating func count(_ label: String, passes: Bool) {
+        if passes { passed += 1 } else { failed.append(label) }
+    }
+
     /// The last line is the sum, and the only one of its form.
     public var lines: [String] {
         var lines: [String] = []

@@ -15,6 +15,7 @@ struct KernelPackage {
     /// As Debian calls it.
     var package: String { "linux-image-\(release)" }
     var image: String { "\(root)/boot/vmlinuz-\(release)" }
+    var config: String { "\(root)/boot/config-\(release)" }
 
     /// What is in the cache, or else fetched from Debian's archive.
     static func fetch(_ name: String, cache: String) throws -> KernelPackage {
@@ -56,6 +57,39 @@ struct KernelPackage {
             }
         }
         throw LabError.failed("apt-cache knows no \(metapackage); run: apt-get update")
+    }
+
+    /// The kernel as ELF, with its BTF, unpacked from the image: what is in the cache, or else
+    /// made.
+    func vmlinux() throws -> String {
+        let path = "\(root)/vmlinux-\(release)"
+        let files = FileManager.default
+        if files.fileExists(atPath: path) { return path }
+        let data = try Data(contentsOf: URL(fileURLWithPath: image))
+        let boot: BootImage
+        do throws(LabError) {
+            boot = try BootImage(data)
+        } catch {
+            throw LabError.failed("cannot unpack \(image): \(error.sentence)")
+        }
+        let packed = "\(path).packed"
+        let unpacked = "\(path).new"
+        defer { for file in [packed, unpacked] { try? files.removeItem(atPath: file) } }
+        try data[boot.payload].write(to: URL(fileURLWithPath: packed))
+        let package = boot.packing == .xz ? "xz-utils" : boot.packing.rawValue
+        try Tools.run(
+            try Tools.require("sh", package: "dash"),
+            [
+                "-c", "\"$1\" -dc <\"$2\" >\"$3\"", "unpack",
+                try Tools.require(boot.packing.rawValue, package: package), packed, unpacked,
+            ])
+        let bytes = try files.attributesOfItem(atPath: unpacked)[.size] as? Int
+        guard bytes == boot.unpackedBytes else {
+            throw LabError.failed(
+                "cannot unpack \(image): it gave \(bytes ?? 0) bytes of \(boot.unpackedBytes)")
+        }
+        try files.moveItem(atPath: unpacked, toPath: path)
+        return path
     }
 
     /// Module files in the order in which they must be loaded.

@@ -39,7 +39,7 @@ extension Checks {
     /// A figure of the agent against one that each snapshot may have, which may also fall.
     /// `missed` events of ours the kernel skipped, and the agent told so: either way.
     private mutating func moved(
-        _ name: String, agent: Int?, missed: Int = 0, note: String = "",
+        _ name: String, agent: Int?, missed: Int = 0, more: Int = 0, note: String = "",
         _ kernel: (Snapshot) -> Int?
     ) {
         func at(_ moment: String) -> Int? { snapshots[moment].flatMap(kernel) }
@@ -50,7 +50,7 @@ extension Checks {
         rows.append(
             .within(
                 name, agent: agent, low: min(s1, s1p) - max(s0, s0p) - missed,
-                high: max(s1, s1p) - min(s0, s0p) + missed,
+                high: max(s1, s1p) - min(s0, s0p) + missed + more,
                 note: missed > 0 ? "\(missed) missed, as told; \(note)" : note))
     }
 
@@ -70,7 +70,10 @@ extension Checks {
         for (field, event) in [
             ("wakes", "kswapd_wake"), ("sleeps", "kswapd_sleep"), ("requests", "wakeup_kswapd"),
         ] {
-            moved("kswapd \(field): histogram", agent: told[field]) {
+            // A request may come in an interrupt that hit another event being recorded: ftrace
+            // then records none, and the histogram is one short. Ours is not.
+            let nested = field == "requests" ? max(1, (told[field] ?? 0) / 100) : 0
+            moved("kswapd \(field): histogram", agent: told[field], more: nested) {
                 $0.histogram("vmscan/mm_vmscan_\(event)")?.values.reduce(0) { $0 + $1.hits }
             }
         }
