@@ -7,7 +7,7 @@ import Glibc
 extension KernelFacts {
     /// Data among ``symbolsAsked`` that BTF does not describe, though it is there: pahole
     /// writes variables into BTF only where they are per-CPU.
-    static let dataBeyondBTF: Set<String> = ["swap_info"]
+    static let dataBeyondBTF: Set<String> = ["swap_info", "nbd_index_idr"]
 
     /// What the files of a kernel promise.
     ///
