@@ -8,7 +8,7 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-/* kswapd_failures became an atomic_t (v6.18, "mm/vmscan: make kswapd_failures atomic"). */
+/* kswapd_failures became an atomic_t (v6.18, e7a5f249e6db). */
 struct pglist_data___atomic_failures {
 	atomic_t kswapd_failures;
 };
@@ -35,17 +35,20 @@ struct mm_struct___percpu_rss {
 	struct percpu_counter rss_stat[4];
 };
 
-/* x86 preempt_count lives in pcpu_hot from v6.2 (64701838bf05) to v6.14, else in __preempt_count. */
+/*
+ * x86's preempt_count moved from __preempt_count into pcpu_hot (v6.2, 64701838bf05), and
+ * back (v6.15, 46e8fff6d45f).
+ */
 struct pcpu_hot {
 	int preempt_count;
 };
 
-/* swap_info_struct::inuse_pages became an atomic_long_t (v6.13, b487a2da3575). */
+/* swap_info_struct::inuse_pages became an atomic_long_t (v6.14, b228386cf237). */
 struct swap_info_struct___atomic_inuse {
 	atomic_long_t inuse_pages;
 };
 
-/* Slabs got flag bits of their own (v6.18, "slab: use SL_* for slab page flags"). */
+/* Slabs got names of their own for their flag bits (v6.17, 3df29914d9fd). */
 enum slab_flags___own { SL_pfmemalloc = 8 };
 
 #pragma clang attribute pop
@@ -83,7 +86,7 @@ static __always_inline bool slab_from_reserve(__u64 slab)
 	return flags >> (bit & 63) & 1;
 }
 
-/* SKB_DROP_REASON_PFMEMALLOC came with v6.18 ("net: add SKB_DROP_REASON_PFMEMALLOC"). */
+/* SKB_DROP_REASON_PFMEMALLOC is new (v6.17, a6f190630d07). */
 static __always_inline __u32 drop_reason(__u32 number)
 {
 	if (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_PFMEMALLOC) &&
@@ -95,7 +98,7 @@ static __always_inline __u32 drop_reason(__u32 number)
 	return RW_DROP_OTHER;
 }
 
-/* Whether the page allocator's drop reason for this is one that only PFMEMALLOC can have. */
+/* Whether such drops have a reason that nothing else can have. */
 static __always_inline bool has_pfmemalloc_reason(void)
 {
 	return bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_PFMEMALLOC);

@@ -217,7 +217,7 @@ extension HookPlan {
             Candidate(
                 "tp_btf/kfree_skb", ["packet_freed"], needs: [.tracepoint("kfree_skb")],
                 known: [RW_KNOWN_DROPS], cost: .packet,
-                blind: "the socket; before v6.18 a socket filter's own drops count as well")),
+                blind: "the socket; before v6.17 a socket filter's own drops count as well")),
         Signal(
             RW_STEM_SOCKET, "socket.received",
             tracepoints(
