@@ -65,11 +65,20 @@ static __always_inline __u64 kswapd_failures(struct pglist_data *pgdat)
 static __always_inline __u64 swap_used_pages(struct swap_info_struct *swap)
 {
 	struct swap_info_struct___atomic_inuse *atomic = (void *)swap;
+	__u64 used;
 
-	/* The upper bit of the atomic counts as "off the available list", not as a page. */
-	if (bpf_core_field_exists(atomic->inuse_pages.counter))
-		return BPF_CORE_READ(atomic, inuse_pages.counter) & ((1ull << 62) - 1);
-	return BPF_CORE_READ(swap, inuse_pages);
+	if (!bpf_core_field_exists(atomic->inuse_pages.counter))
+		return BPF_CORE_READ(swap, inuse_pages);
+	/*
+	 * mm/swapfile.c, SWAP_USAGE_OFFLIST_BIT: one bit of the atomic is no page, but says
+	 * that the device is off the list of those with room, as a full one is. It came as
+	 * the second highest of an int (b228386cf237), where a device of 4 TiB counts pages
+	 * as well: it is the flag where there would be more pages than the device has.
+	 */
+	used = BPF_CORE_READ(atomic, inuse_pages.counter) & ((1ull << 62) - 1);
+	if (used > BPF_CORE_READ(swap, pages))
+		used &= ~(1ull << 30);
+	return used;
 }
 
 /* mm/slub.c:slab_test_pfmemalloc(). The flags are the first word in every kernel. */
