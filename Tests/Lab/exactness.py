@@ -34,7 +34,8 @@ ROWS = [
     (r"zone .*: protection", "zone protection", "`/proc/zoneinfo`", ""),
     (r"zone .*: free", "zone free pages", "`/proc/zoneinfo` around the last reading",
      "per-CPU deltas of 125 pages a CPU are in neither"),
-    (r"zone's high atomic pages", "high atomic pages", "HighAtomic of `/proc/pagetypeinfo`", ""),
+    (r"zone's high atomic pages", "high atomic pages", "`reserved_highatomic` of sysrq-m",
+     "on 6.1 the blocks of `/proc/pagetypeinfo` may be fewer"),
     (r"kswapd wakes: pageoutrun", "kswapd wakes", "`pageoutrun` of `/proc/vmstat`", ""),
     (r"kswapd (wakes|sleeps|requests): histogram", "kswapd wakes, sleeps, requests",
      "histogram triggers at the `vmscan` tracepoints",
@@ -50,6 +51,8 @@ ROWS = [
      "sectors of the disk's, partition's or dm device's `stat`", ""),
     (r"swap used_pages of a device", "pages in use, by device", "`/proc/swaps`", ""),
     (r"swap priority of a device", "priority, by device", "`/proc/swaps`", ""),
+    (r"nbd requests failed", "NBD requests failed", "histogram trigger at `block_rq_error`", ""),
+    (r"swap bios failed", "swap bios failed", "its sectors, in pages", ""),
     (r"sockets of NBD devices", "SOCK_MEMALLOC sockets of NBD",
      "connections that the client made", ""),
     (r"an IPv[46] socket|a unix socket|a socket .*|sockets marked|its end was told",
@@ -81,7 +84,7 @@ OTHERS = [
     r"largest gap between events", r"oldest request grew with the outage",
     r"the kernel's own counters stood still as long", r"requests completed again",
     r"the locked probe kept its beat", r"the guest came to rest", r"every swap was used",
-    r"exactness table", r"the OOM killer came", r"records were lost to the ring", r"PFMemallocDrop was read",
+    r"exactness table", r"the OOM killer came", r"failed swap writes were told", r"records were lost to the ring", r"PFMemallocDrop was read",
     r"\S+ requests, server's count of kernel's", r".*: server's own count", r"state .*", r"states .*", r"doctor.*",
 ]
 

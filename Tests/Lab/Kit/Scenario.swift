@@ -99,6 +99,8 @@ public struct Scenario: Equatable, Sendable {
     public var doctor = false
     /// The guest makes the connections of `guest/sockets` beside its swap.
     public var sockets = false
+    /// The share of writes that the server fails once the load has begun: "0.5%".
+    public var failingWrites: String?
 
     public init(name: String) {
         self.name = name
@@ -173,6 +175,10 @@ public struct Scenario: Equatable, Sendable {
             return expectation != nil
         case "doctor": doctor = value == "yes"
         case "sockets": sockets = value == "yes"
+        case "failing_writes":
+            guard value.range(of: "^[0-9]+([.][0-9]+)?%$", options: .regularExpression) != nil
+            else { return false }
+            failingWrites = value
         default: return false
         }
         return true

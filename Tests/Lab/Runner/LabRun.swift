@@ -50,7 +50,8 @@ final class LabRun: @unchecked Sendable {
             atPath: directory, withIntermediateDirectories: true)
         let initramfs = Initramfs(kernel: kernel, lab: lab, cache: cache)
         servers = try scenario.swaps.filter(\.isNBD).map {
-            try NBDServer.start($0, directory: directory, tls: scenario.doctor)
+            try NBDServer.start(
+                $0, directory: directory, tls: scenario.doctor, failing: scenario.failingWrites)
         }
         flood = try scenario.flood.map {
             try Flood.start($0, program: try initramfs.compile("flood"), directory: directory)
@@ -119,6 +120,10 @@ final class LabRun: @unchecked Sendable {
             lastProbe = Date()
             if loadSince == nil, guest.mark("LOAD") != nil {
                 loadSince = Date()
+                if scenario.failingWrites != nil {
+                    _ = FileManager.default.createFile(
+                        atPath: NBDServer.faults(directory), contents: nil)
+                }
                 onRemark("swap is on \(swapWords); the load starts: \(scenario.load)")
             }
             if try hasEnded(loadHasBegun: loadSince != nil) { return }

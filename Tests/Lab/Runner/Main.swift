@@ -128,6 +128,7 @@ struct Lab {
     /// in by chance, and what takes long, is left to `proof`.
     private static let tested = [
         "doctor", "sockets", "no-pressure", "series", "wire-pull", "oom", "overflow", "topology",
+        "swap-errors",
     ]
 
     func prepareCache() throws {

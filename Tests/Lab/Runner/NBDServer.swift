@@ -11,8 +11,13 @@ struct NBDServer {
     let process: Process
     private let statsFile: String
 
-    static func start(_ swap: SwapDevice, directory: String, tls: Bool = false) throws -> NBDServer
-    {
+    /// The file whose being there makes the server fail some writes.
+    static func faults(_ directory: String) -> String { "\(directory)/faults" }
+
+    /// - Parameter failing: the share of writes that fail once ``faults(_:)`` is there: "0.5%".
+    static func start(
+        _ swap: SwapDevice, directory: String, tls: Bool = false, failing: String? = nil
+    ) throws -> NBDServer {
         let nbdkit = try Tools.require("nbdkit", package: "nbdkit")
         let port = try Tools.freePort()
         // One device is the rule: its files have no suffix.
@@ -23,7 +28,14 @@ struct NBDServer {
             nbdkit,
             ["-f", "-p", "\(port)", "-i", "127.0.0.1"]
                 + (tls ? try offerTLS(directory: directory) : []) + ["--filter=stats"]
-                + (try backend(swap, directory: directory)) + ["statsfile=\(stats)"],
+                + (failing == nil ? [] : ["--filter=error"])
+                + (try backend(swap, directory: directory)) + ["statsfile=\(stats)"]
+                + (failing.map {
+                    [
+                        "error=EIO", "error-pwrite-rate=\($0)",
+                        "error-pwrite-file=\(faults(directory))",
+                    ]
+                } ?? []),
             log: log)
         usleep(200_000)
         guard process.isRunning else {

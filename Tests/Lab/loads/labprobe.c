@@ -4,10 +4,12 @@
 // counters to a serial line every half second, from locked memory, through
 // descriptors that it opened at the start.
 //
-//   labprobe [-d DISK | -p PART | -f FILE]... TTY ANSWERS NAME...
+//   labprobe [-n] [-d DISK | -p PART | -f FILE]... TTY ANSWERS NAME...
 //
 // DISK and PART are paths below /sys/block: their stat and inflight are copied,
-// those of a DISK into each sample too. FILE is copied whole. A snapshot also has
+// those of a DISK into each sample too. FILE is copied whole. With -n each sample has
+// PFMemallocDrop: reading it makes the kernel allocate, which in a stall may take seconds
+// (net/ipv4/proc.c:netstat_seq_show()), so that it is not asked for otherwise. A snapshot also has
 // the TCP sockets, as sock_diag(7) tells them, below the name "sock_diag".
 //
 // A sample is "@ <CLOCK_BOOTTIME ns> <worst own lateness, ms>", then lines
@@ -301,14 +303,18 @@ static void snapshot(int tty, int answers, const char *name)
 
 static int parse(int count, char **arguments)
 {
+	enum kind netstat = COPIED;
 	int option, opened;
 
 	opened = add_source(VMSTAT, "", "/proc/vmstat");
 	opened &= add_source(ZONEINFO, "", "/proc/zoneinfo");
-	opened &= add_source(NETSTAT, "", "/proc/net/netstat");
 	opened &= add_source(SWAPS, "", "/proc/swaps");
 	opened &= add_source(SOCKETS, "", "sock_diag");
-	while ((option = getopt(count, arguments, "d:p:f:")) != -1) {
+	while ((option = getopt(count, arguments, "nd:p:f:")) != -1) {
+		if (option == 'n') {
+			netstat = NETSTAT;
+			continue;
+		}
 		if (option == 'f')
 			opened &= add_source(COPIED, "", optarg);
 		else if (option == 'd' || option == 'p')
@@ -316,6 +322,7 @@ static int parse(int count, char **arguments)
 		else
 			return 64;
 	}
+	opened &= add_source(netstat, "", "/proc/net/netstat");
 	return opened ? 0 : 66;
 }
 
@@ -329,8 +336,8 @@ int main(int count, char **arguments)
 	failed = parse(count, arguments);
 	named = optind + 2;
 	if (failed == 64 || count < named) {
-		fprintf(stderr,
-			"usage: labprobe [-d DISK | -p PART | -f FILE]... TTY ANSWERS NAME...\n");
+		fprintf(stderr, "usage: labprobe [-n] [-d DISK | -p PART | -f FILE]... TTY ANSWERS "
+				"NAME...\n");
 		return 64;
 	}
 	for (const struct source *source = sources; source < sources + known; source++)
