@@ -219,10 +219,6 @@ struct zonelist {
 	struct zoneref _zonerefs[2];
 };
 
-struct reciprocal_value {
-	__u32 m;
-};
-
 struct kmem_cache_order_objects {
 	unsigned int x;
 };
@@ -234,10 +230,6 @@ struct kmem_cache {
 };
 
 enum pageflags { PG_active = 5 };
-
-struct slab {
-	struct kmem_cache *slab_cache;
-};
 
 struct ns_common {
 	unsigned int inum;
@@ -289,7 +281,6 @@ struct sock {
 		atomic_t rmem_alloc;
 	} sk_backlog;
 	__u16 sk_protocol;
-	__u16 sk_type;
 	kuid_t sk_uid;
 	struct sock_cgroup_data sk_cgrp_data;
 	struct socket *sk_socket;
@@ -307,10 +298,6 @@ struct inode {
 struct socket_alloc {
 	struct socket socket;
 	struct inode vfs_inode;
-};
-
-struct inet_sock {
-	__be16 inet_sport;
 };
 
 struct tcp_sock {

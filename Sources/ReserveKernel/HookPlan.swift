@@ -159,6 +159,19 @@ public struct HookPlan: Equatable, Sendable {
         }
     }
 
+    /// The choices, with what became known as they were put to work: sockets in a network
+    /// namespace that could not be entered were not looked at.
+    static func noting(unseenNamespaces: Int, in choices: [Choice]) -> [Choice] {
+        guard unseenNamespaces > 0 else { return choices }
+        return choices.map { choice in
+            guard choice.programs.contains("find_tcp_sockets") else { return choice }
+            var noted = choice
+            noted.state = RW_HOOK_FALLBACK.rawValue
+            noted.reason = "\(unseenNamespaces) network namespaces cannot be entered"
+            return noted
+        }
+    }
+
     /// Why a candidate cannot be had, or nil.
     private func lack(of candidate: Candidate) -> String? {
         for need in candidate.needs {

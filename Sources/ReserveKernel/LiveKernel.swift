@@ -49,8 +49,9 @@ public struct LiveKernel: ~Copyable {
         for _ in 0..<32 {
             let choices = plan.choices
             switch try tryLoading(choices: choices, facts: facts, settings: settings) {
-            case .loaded(let bpf):
-                return try LiveKernel(bpf: bpf, choices: choices)
+            case .loaded(let bpf, let unseen):
+                return try LiveKernel(
+                    bpf: bpf, choices: HookPlan.noting(unseenNamespaces: unseen, in: choices))
             case .refused(let program, let reason):
                 plan.refuse(program: program, reason: reason)
             }
@@ -61,7 +62,8 @@ public struct LiveKernel: ~Copyable {
     }
 
     private enum Attempt {
-        case loaded(OpaquePointer)
+        /// With the number of network namespaces that could not be entered.
+        case loaded(OpaquePointer, unseenNamespaces: Int)
         case refused(program: String, reason: String)
     }
 
@@ -95,21 +97,19 @@ public struct LiveKernel: ~Copyable {
             return .refused(
                 program: program, reason: "kernel refused \(program) (\(describe(errno: result)))")
         }
-        if let attempt = arm(
+        let attempt = arm(
             bpf, programs: programs, choices: choices, facts: facts, settings: settings)
-        {
-            return attempt
-        }
-        kept = true
-        return .loaded(bpf)
+        if case .loaded = attempt { kept = true }
+        return attempt
     }
 
-    /// Writes the settings, attaches every program, starts the timer; nil when all went well.
+    /// Writes the settings, attaches every program, starts the timer, looks for sockets.
     private static func arm(
         _ bpf: OpaquePointer, programs: [String], choices: [HookPlan.Choice], facts: KernelFacts,
         settings: Settings
-    ) -> Attempt? {
-        guard let shared = rw_bpf_shared(bpf) else { return nil }
+    ) -> Attempt {
+        // Without it LiveKernel's own initializer fails, with the reason.
+        guard let shared = rw_bpf_shared(bpf) else { return .loaded(bpf, unseenNamespaces: 0) }
         shared.pointee.settings.slow_threshold_ns = settings.slowThresholdNanoseconds
         shared.pointee.settings.sample_period_ns = settings.samplePeriodNanoseconds
         shared.pointee.settings.report_ticks = UInt32(
@@ -143,8 +143,9 @@ public struct LiveKernel: ~Copyable {
     }
 
     /// Runs those of the socket iterators that are loaded, in every network namespace.
-    private static func findSockets(_ bpf: OpaquePointer, programs: [String]) -> Attempt? {
+    private static func findSockets(_ bpf: OpaquePointer, programs: [String]) -> Attempt {
         var failed: Attempt?
+        var unseen = 0
         func run(_ program: String) {
             guard failed == nil, programs.contains(program) else { return }
             if rw_bpf_run_iterator(bpf, program) != 0 {
@@ -153,12 +154,12 @@ public struct LiveKernel: ~Copyable {
         }
         run("find_socket_tasks")
         if programs.contains("find_tcp_sockets") {
-            _ = NetworkNamespaces.forEach {
+            unseen = NetworkNamespaces.forEach {
                 run("find_tcp_sockets")
                 run("find_unix_sockets")
             }
         }
-        return failed
+        return failed ?? .loaded(bpf, unseenNamespaces: unseen)
     }
 
     /// Looks again for SOCK_MEMALLOC sockets where their marking cannot be hooked: when the

@@ -40,15 +40,15 @@ enum NetworkNamespaces {
     }
 
     private static func paths() -> [String] {
-        let processes = entries(of: "/proc").filter { $0.first?.isNumber ?? false }
+        let processes = (entries(of: "/proc") ?? []).filter { $0.first?.isNumber ?? false }
         return processes.map { "/proc/\($0)/ns/net" }
-            + entries(of: "/run/netns").map { "/run/netns/\($0)" }
+            + (entries(of: "/run/netns") ?? []).map { "/run/netns/\($0)" }
     }
 }
 
-/// The names in a directory, sorted, without "." and ".."; none when it cannot be read.
-func entries(of directory: String) -> [String] {
-    guard let stream = opendir(directory) else { return [] }
+/// The names in a directory, sorted, without "." and ".."; nil when it cannot be read.
+func entries(of directory: String) -> [String]? {
+    guard let stream = opendir(directory) else { return nil }
     defer { closedir(stream) }
     var names: [String] = []
     while let entry = readdir(stream) {

@@ -125,7 +125,7 @@ public struct SwapTable: ~Copyable {
             let parent = realPath(directory)?.split(separator: "/").dropLast().last
             return parent.map(String.init).flatMap { $0.hasPrefix("nbd") ? $0 : nil } ?? name
         }
-        for slave in entries(of: "\(directory)/slaves") {
+        for slave in entries(of: "\(directory)/slaves") ?? [] {
             if let disk = nbdDisk(named: slave, root: root, depth: depth + 1) { return disk }
         }
         if let backing = readFile("\(directory)/loop/backing_file", limit: 4096) {

@@ -381,9 +381,20 @@ public struct OOMVictim: Sendable {
     public var uid: UInt32
     /// oom_badness() of the victim; nil: not observed.
     public var points: Int64?
-    public var anonPages: UInt64 = 0
-    public var filePages: UInt64 = 0
-    public var shmemPages: UInt64 = 0
+    /// Of what ``rssPages`` are made; nil: an older agent did not tell.
+    public var resident: Resident?
+
+    public struct Resident: Sendable, Equatable {
+        public var anonPages: UInt64
+        public var filePages: UInt64
+        public var shmemPages: UInt64
+
+        public init(anonPages: UInt64, filePages: UInt64, shmemPages: UInt64) {
+            self.anonPages = anonPages
+            self.filePages = filePages
+            self.shmemPages = shmemPages
+        }
+    }
 
     public init(
         task: TaskIdentity, killed: Bool, totalVMPages: UInt64, rssPages: UInt64,

@@ -36,6 +36,8 @@ struct IntervalGroups: Sendable {
     var slabs = BoundedList<SlabGroup>(capacity: 128)
     var drops = BoundedList<DropGroup>(capacity: 128)
 
+    var overflowed: UInt64 { waits.overflowed &+ slabs.overflowed &+ drops.overflowed }
+
     mutating func add(_ wait: ReclaimWait) {
         let found = waits.firstIndex(where: { $0.task == wait.task && $0.reason == wait.reason })
         if found == nil {

@@ -147,6 +147,7 @@ public struct Model: Sendable {
         }
         intervalTakers.removeAll()
         tellGroups(now, &notices)
+        picture.intervalOverflowed = intervalTakers.overflowed &+ groups.overflowed
         let lost = picture.lostRecords &+ picture.untracked &+ notices.overflowed
         let missed = picture.missedEvents ?? 0
         if lost != toldLost || missed >= nextMissed {

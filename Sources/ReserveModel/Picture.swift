@@ -110,11 +110,15 @@ public struct Picture: Sendable {
         return sum
     }
 
+    /// Entries that the lists of one summary interval had no room for, since the start.
+    public var intervalOverflowed: UInt64 = 0
+
     /// What found no room in one of the tables.
     public var untracked: UInt64 {
         var sum =
             takers.overflowed + blocks.overflowed + reclaimers.overflowed + throttled.overflowed
             + waiters.overflowed + cgroups.overflowed + devices.overflowed + zones.overflowed
+            + intervalOverflowed + missedPrograms.overflowed
             + swapUsages.overflowed + sockets.overflowed + caches.overflowed + stacks.overflowed
         if let counters {
             sum &+= counters.loss.nbdUntracked &+ counters.loss.nbdDevicesUntracked

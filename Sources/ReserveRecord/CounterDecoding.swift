@@ -50,7 +50,7 @@ extension RecordDecoder {
             var below = CounterTotals.BelowMin()
             below.allocations = raw.below_min
             below.pages = raw.below_min_pages
-            below.by = eight(raw.below_min_by)
+            below.by = numbers(raw.below_min_by)
             totals.belowMin = below
         }
         if known(RW_KNOWN_KSWAPD, 0) != nil {
@@ -62,8 +62,8 @@ extension RecordDecoder {
         }
         if known(RW_KNOWN_RECLAIM_WAIT, 0) != nil {
             var waits = CounterTotals.ReclaimWaits()
-            waits.count = eight(raw.reclaim_waits)
-            waits.nanoseconds = eight(raw.reclaim_wait_ns)
+            waits.count = numbers(raw.reclaim_waits)
+            waits.nanoseconds = numbers(raw.reclaim_wait_ns)
             totals.reclaimWaits = waits
         }
         if known(RW_KNOWN_SLAB, 0) != nil {
@@ -98,16 +98,6 @@ extension RecordDecoder {
         totals.oomFreedPages = known(RW_KNOWN_OOM_FREED, raw.oom_freed_pages)
     }
 
-    private static func eight<Tuple>(_ tuple: Tuple) -> InlineArray<8, UInt64> {
-        var values = InlineArray<8, UInt64>(repeating: 0)
-        withUnsafeBytes(of: tuple) { bytes in
-            for index in 0..<min(8, bytes.count / 8) {
-                values[index] = bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
-            }
-        }
-        return values
-    }
-
     private static func reserve(_ raw: rw_counters) -> CounterTotals.Reserve {
         var reserve = CounterTotals.Reserve()
         reserve.taken = raw.reserve_taken
@@ -132,7 +122,7 @@ extension RecordDecoder {
         reclaim.inside = raw.direct_reclaim_inside
         reclaim.totalNanoseconds = raw.direct_reclaim_ns
         reclaim.reclaimedPages = raw.direct_reclaim_reclaimed_pages
-        reclaim.durations = buckets(raw.direct_reclaim_us)
+        reclaim.durations = numbers(raw.direct_reclaim_us)
         return reclaim
     }
 
@@ -150,14 +140,10 @@ extension RecordDecoder {
     private static func loss(_ record: rw_counters_record) -> CounterTotals.Loss {
         let raw = record.counters
         var loss = CounterTotals.Loss()
-        copyStems(raw.lost, to: &loss.ring)
-        copyStems(raw.suppressed, to: &loss.suppressed)
-        copyStems(raw.emitted, to: &loss.emitted)
-        if record.missed_known != 0 {
-            var missed = InlineArray<16, UInt64>(repeating: 0)
-            copyStems(record.missed, to: &missed)
-            loss.missed = missed
-        }
+        loss.ring = numbers(raw.lost)
+        loss.suppressed = numbers(raw.suppressed)
+        loss.emitted = numbers(raw.emitted)
+        if record.missed_known != 0 { loss.missed = numbers(record.missed) }
         loss.output = record.reader_lost
         loss.nbdUntracked = raw.nbd_untracked
         loss.nbdDevicesUntracked = raw.nbd_devices_untracked
@@ -165,13 +151,5 @@ extension RecordDecoder {
         loss.stacksUntracked = record.wide.stacks_untracked
         loss.swapUntracked = record.wide.swap_untracked
         return loss
-    }
-
-    private static func copyStems<Tuple>(_ tuple: Tuple, to stems: inout InlineArray<16, UInt64>) {
-        withUnsafeBytes(of: tuple) { bytes in
-            for index in 0..<16 {
-                stems[index] = bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
-            }
-        }
     }
 }

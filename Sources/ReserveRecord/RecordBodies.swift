@@ -47,12 +47,7 @@ extension RecordDecoder {
         zone.spannedPages = record.spanned_pages
         zone.highAtomicPages = record.high_atomic_pages
         zone.protectionCount = min(Int(record.protection_count), Int(RW_ZONE_TYPES))
-        withUnsafeBytes(of: record.protection_pages) { bytes in
-            for index in 0..<zone.protectionCount {
-                zone.protectionPages[index] = bytes.loadUnaligned(
-                    fromByteOffset: index * 8, as: UInt64.self)
-            }
-        }
+        zone.protectionPages = numbers(record.protection_pages)
         return zone
     }
 
@@ -113,7 +108,7 @@ extension RecordDecoder {
         device.lastCompletionBootNanoseconds = record.last_completion_boot_ns
         device.readBytes = record.read_bytes
         device.writtenBytes = record.written_bytes
-        device.latency = buckets(record.latency_us)
+        device.latency = numbers(record.latency_us)
         if record.config_known != 0 {
             var config = NBDSample.Config()
             config.connections = record.connections
@@ -163,9 +158,13 @@ extension RecordDecoder {
             task: task(record.victim), killed: killed, totalVMPages: record.total_vm_pages,
             rssPages: record.rss_pages, scoreAdjust: record.score_adj, uid: record.uid)
         victim.points = record.points != 0 ? record.points : nil
-        victim.anonPages = record.anon_pages
-        victim.filePages = record.file_pages
-        victim.shmemPages = record.shmem_pages
+        // Wire 1 had their sum alone: all of them 0 is then no figure.
+        if record.anon_pages | record.file_pages | record.shmem_pages != 0 || record.rss_pages == 0
+        {
+            victim.resident = OOMVictim.Resident(
+                anonPages: record.anon_pages, filePages: record.file_pages,
+                shmemPages: record.shmem_pages)
+        }
         return victim
     }
 
@@ -202,13 +201,14 @@ extension RecordDecoder {
         return hook
     }
 
-    static func buckets<Tuple>(_ tuple: Tuple) -> LatencyBuckets {
-        var buckets = LatencyBuckets(repeating: 0)
+    /// A C array of rw_u64, which Swift sees as a tuple.
+    static func numbers<let count: Int, Tuple>(_ tuple: Tuple) -> InlineArray<count, UInt64> {
+        var numbers = InlineArray<count, UInt64>(repeating: 0)
         withUnsafeBytes(of: tuple) { bytes in
-            for index in 0..<min(24, bytes.count / 8) {
-                buckets[index] = bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
+            for index in 0..<min(count, bytes.count / 8) {
+                numbers[index] = bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
             }
         }
-        return buckets
+        return numbers
     }
 }

@@ -22,8 +22,8 @@ extension RecordDecoder {
         usage.readErrors = record.read_errors
         usage.writeErrors = record.write_errors
         usage.inFlight = record.in_flight
-        usage.reads = buckets(record.read_us)
-        usage.writes = buckets(record.write_us)
+        usage.reads = numbers(record.read_us)
+        usage.writes = numbers(record.write_us)
         return usage
     }
 

@@ -205,9 +205,11 @@ extension ByteWriter {
         field("killed", victim.killed)
         field("total_vm_pages", victim.totalVMPages)
         field("rss_pages", victim.rssPages)
-        field("anon_pages", victim.anonPages)
-        field("file_pages", victim.filePages)
-        field("shmem_pages", victim.shmemPages)
+        if let resident = victim.resident {
+            field("anon_pages", resident.anonPages)
+            field("file_pages", resident.filePages)
+            field("shmem_pages", resident.shmemPages)
+        }
         if let points = victim.points { field("points", signed64: points) }
         field("oom_score_adj", signed: victim.scoreAdjust)
         field("uid", victim.uid)

@@ -64,15 +64,7 @@ extension ByteWriter {
 
     private mutating func socketLine(_ phase: Notice.SocketPhase, _ socket: SocketSample) {
         text("socket ")
-        text(socket.familyWord)
-        byte(UInt8(ascii: " "))
-        if socket.family == 1 {
-            plain(foreign: socket.path)
-        } else {
-            text(address: socket.local, family: socket.family)
-            text(" to ")
-            text(address: socket.peer, family: socket.family)
-        }
+        ends(of: socket)
         switch phase {
         case .appeared: text(" lives on the reserve (SOCK_MEMALLOC), ")
         case .moved: text(" is now ")
@@ -87,6 +79,19 @@ extension ByteWriter {
             number(UInt64(socket.connection))
             text(" of ")
             plain(foreign: socket.disk)
+        }
+    }
+
+    /// "inet 10.0.2.15:56398 to 10.0.2.2:10809", "unix /run/nbd.sock".
+    mutating func ends(of socket: SocketSample) {
+        text(socket.familyWord)
+        byte(UInt8(ascii: " "))
+        if socket.family == 1 {
+            plain(foreign: socket.path)
+        } else {
+            text(address: socket.local, family: socket.family)
+            text(" to ")
+            text(address: socket.peer, family: socket.family)
         }
     }
 

@@ -15,15 +15,7 @@ extension ByteWriter {
         for index in picture.sockets.indices where index < 8 {
             let socket = picture.sockets[index]
             text("  ")
-            text(socket.familyWord)
-            byte(UInt8(ascii: " "))
-            if socket.family == 1 {
-                plain(foreign: socket.path)
-            } else {
-                text(address: socket.local, family: socket.family)
-                text(" to ")
-                text(address: socket.peer, family: socket.family)
-            }
+            ends(of: socket)
             text(", ")
             text(socket.stateWord)
             text(", of ")

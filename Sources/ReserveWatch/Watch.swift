@@ -92,7 +92,6 @@ struct Watch: ~Copyable {
         var records: [[UInt8]] = []
         swaps.read(bootNanoseconds: now) { records.append([UInt8]($0)) }
         for record in records { record.withUnsafeBytes { take($0) } }
-        kernel.findNewSockets()
     }
 
     /// One record on its way: recorded as it is, then decoded, modelled and told.
@@ -142,7 +141,10 @@ struct Watch: ~Copyable {
             poll(bytes.assumingMemoryBound(to: pollfd.self).baseAddress, 4, Self.beatMilliseconds)
         }
         guard ready > 0 else { return false }
-        if entries[1].revents & Int16(POLLPRI | POLLERR) != 0 { readSwaps() }
+        if entries[1].revents & Int16(POLLPRI | POLLERR) != 0 {
+            readSwaps()
+            kernel.findNewSockets()
+        }
         guard entries[0].revents != 0 else { return false }
         let signal = rw_read_signal(signals)
         return signal == SIGINT || signal == SIGTERM || signal == SIGHUP

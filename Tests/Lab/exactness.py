@@ -69,7 +69,7 @@ ROWS = [
     (r"oom events name the killed|oom kills on the console", "OOM victims", "the console", ""),
     (r"oom \d+ .*: \w+", "the OOM victim's total_vm", "the console", ""),
     (r"oom victim's \w+ pages", "the OOM victim's resident pages", "the console",
-     "256 pages allowed: it runs on until it meets its signal"),
+     "64 pages allowed: it runs on until it meets its signal"),
     (r"the load's cgroup", "cgroup of a task", "where the load was put", "v1 and v2 paths"),
     (r"records received are those emitted", "records: received = emitted", "each other", ""),
     (r"reserve: emitted \+ lost \+ suppressed", "reserve: emitted + lost + suppressed = happened",

@@ -143,4 +143,16 @@ import Testing
         }
         #expect(choices.first { $0.name == "swap.pages" }?.state == RW_HOOK_PRIMARY.rawValue)
     }
+
+    @Test func aNamespaceThatCannotBeEnteredIsSaid() {
+        let choices = HookPlan(facts: everything).choices
+        #expect(HookPlan.noting(unseenNamespaces: 0, in: choices) == choices)
+        let noted = HookPlan.noting(unseenNamespaces: 3, in: choices)
+        let sockets = noted.first { $0.name == "socket.memalloc" }
+        #expect(sockets?.state == RW_HOOK_FALLBACK.rawValue)
+        #expect(sockets?.reason == "3 network namespaces cannot be entered")
+        #expect(
+            noted.filter { $0.name != "socket.memalloc" }
+                == choices.filter { $0.name != "socket.memalloc" })
+    }
 }

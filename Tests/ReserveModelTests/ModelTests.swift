@@ -506,3 +506,18 @@ private func crossings(_ notices: [Notice]) -> [Notice.Crossing] {
         #expect(driver.model.picture.swaps[0].usedKiB == 400)
     }
 }
+
+@Suite struct IntervalRoomTests {
+    @Test func whatAnIntervalHasNoRoomForIsCounted() {
+        var driver = Driver()
+        _ = driver.send(.host(HostFacts()), at: 1)
+        for tid in 0..<UInt32(130) {
+            let wait = ReclaimWait(
+                task: task(tid), node: 0, reason: .isolated, timeoutNanoseconds: 1,
+                delayedNanoseconds: 1)
+            _ = driver.send(.reclaimWait(wait), at: 1.1)
+        }
+        _ = driver.send(.tick, at: 2.1)
+        #expect(driver.model.picture.untracked == 2)
+    }
+}

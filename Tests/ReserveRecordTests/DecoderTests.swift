@@ -145,6 +145,14 @@ import Testing
         {
             #expect(victim.points == nil)
         }
+        var old = filled(RW_STEM_OOM, RW_OOM_KILL.rawValue, size: 80)
+        old[64] = 9  // rss_pages
+        if case .oom(let victim) = decode(old).body {
+            #expect(victim.rssPages != 0)
+            #expect(victim.resident == nil)
+        } else {
+            Issue.record("no victim")
+        }
         if case .reserveTaken(let taken) = decode(Self.taken).body {
             #expect(taken.stack == nil)
             #expect(taken.allowance == .none)

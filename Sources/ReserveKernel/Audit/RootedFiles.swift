@@ -56,16 +56,5 @@ struct RootedFiles {
     }
 
     /// Names in a directory in order, or nil when it cannot be read.
-    func entries(_ path: String) -> [String]? {
-        guard let stream = opendir(root + path) else { return nil }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix(while: { $0 != 0 }), as: UTF8.self)
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names.sorted()
-    }
+    func entries(_ path: String) -> [String]? { ReserveKernel.entries(of: root + path) }
 }

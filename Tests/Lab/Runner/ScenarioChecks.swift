@@ -76,7 +76,7 @@ extension Checks {
                 rows.append(
                     .within(
                         "oom victim's \(field) pages", agent: event["\(field)_pages"] as? Int,
-                        low: kib / 4 - 256, high: kib / 4 + 256,
+                        low: kib / 4 - 64, high: kib / 4 + 64,
                         note: "console \(kib / 4); \(kill.pid) \(kill.name)"))
             }
         }
