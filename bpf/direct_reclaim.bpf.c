@@ -17,6 +17,8 @@ struct reclaim_stay {
 	__u32 gfp_flags;
 	__u32 order;
 	__u32 sent;
+	__s32 stack; /* of the way in, for kernel threads */
+	__u32 is_kernel_thread;
 	__u32 reserved;
 };
 
@@ -39,6 +41,16 @@ int BPF_PROG(reclaim_begin, int order, unsigned int gfp_flags)
 	stay.began_boot_ns = bpf_ktime_get_boot_ns();
 	stay.gfp_flags = gfp_flags;
 	stay.order = order;
+	/*
+	 * A worker that must reclaim before it can receive is the heart of the known
+	 * deadlocks: which one it is, the way in tells. They are few, and user tasks many.
+	 */
+	stay.stack = -1;
+	if (BPF_CORE_READ(current_task(), flags) & PF_KTHREAD) {
+		stay.is_kernel_thread = 1;
+		stay.stack = stack_of(ctx, TRACEPOINT_FRAMES);
+	}
+	count_own_reclaim();
 	tid = stay.task.tid;
 	if (bpf_map_update_elem(&reclaim_stays, &tid, &stay, BPF_NOEXIST))
 		add(&counters->direct_reclaim_untracked, 1);
@@ -61,6 +73,8 @@ static __always_inline void send_stay(struct reclaim_stay *stay, __u16 kind, __u
 	record->reclaimed_pages = reclaimed;
 	record->gfp_flags = stay->gfp_flags;
 	record->order = stay->order;
+	record->stack = stay->stack;
+	record->is_kernel_thread = stay->is_kernel_thread;
 	submit_record(record, RW_STEM_DIRECT_RECLAIM);
 }
 

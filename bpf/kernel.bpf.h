@@ -272,6 +272,15 @@ typedef struct {
 
 struct socket;
 
+struct net_device {
+	char name[16];
+	unsigned long state;
+};
+
+struct dst_entry {
+	struct net_device *dev;
+};
+
 struct sock {
 	struct sock_common __sk_common;
 	int sk_rcvbuf;
@@ -284,6 +293,7 @@ struct sock {
 	kuid_t sk_uid;
 	struct sock_cgroup_data sk_cgrp_data;
 	struct socket *sk_socket;
+	struct dst_entry *sk_dst_cache;
 	void (*sk_data_ready)(struct sock *sk);
 };
 
@@ -412,6 +422,7 @@ struct nbd_request;
 #define PF_MEMALLOC 0x00000800
 #define PF_KSWAPD 0x00020000
 #define PF_KTHREAD 0x00200000
+#define LINK_STATE_NOCARRIER 2
 
 /* include/linux/gfp_types.h; the two bits below stand where they stood since 4.0. */
 #define GFP_HIGH 0x20u

@@ -292,6 +292,13 @@ __noinline int report_nbd_device(__u32 slot)
 	record->reserved = 0;
 	__builtin_memcpy(record->latency_us, state->latency_us, sizeof(record->latency_us));
 	fill_nbd_config(record, (void *)state->gendisk);
+	record->path_known = state->path_known;
+	record->sockets = state->sockets;
+	record->segments_received = state->segments_received;
+	record->segments_sent = state->segments_sent;
+	record->carrier = state->carrier;
+	record->is_local = state->is_local;
+	__builtin_memcpy(record->link, state->link, sizeof(record->link));
 	submit_record(record, RW_STEM_NBD);
 	return 0;
 }

@@ -446,6 +446,52 @@ int BPF_PROG(packet_allocated, unsigned int size, unsigned int gfp, int flags, i
 
 /* ---- reports, from the timer ---- */
 
+/*
+ * Adds one connection to what is known of its device's path: what came in through it, and
+ * whether the link that it goes out through has a carrier. A socket that has not sent
+ * since its route was looked up anew has none cached: then the link stays unknown.
+ */
+__noinline int see_path(__u32 slot, __u64 address)
+{
+	struct rw_nbd_state *nbd = &rw_shared.nbd[slot & (RW_NBD_DEVICES - 1)];
+	struct sock *sk = (void *)address;
+	struct tcp_sock *tcp = (void *)address;
+	__u32 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	struct net_device *link;
+	__u32 local = 0, peer = 0;
+
+	nbd->sockets++;
+	if (family == AF_UNIX) {
+		nbd->is_local = 1;
+		return 0;
+	}
+	nbd->segments_received += BPF_CORE_READ(tcp, segs_in);
+	nbd->segments_sent += BPF_CORE_READ(tcp, segs_out);
+	if (family == AF_INET) {
+		bpf_probe_read_kernel(&local, 4, &sk->__sk_common.skc_rcv_saddr);
+		bpf_probe_read_kernel(&peer, 4, &sk->__sk_common.skc_daddr);
+		if (local == peer || (peer & 0xff) == 127)
+			nbd->is_local = 1;
+	} else if (family == AF_INET6) {
+		__u64 ours[2] = {}, theirs[2] = {};
+
+		bpf_probe_read_kernel(ours, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_probe_read_kernel(theirs, 16, &sk->__sk_common.skc_v6_daddr);
+		if (ours[0] == theirs[0] && ours[1] == theirs[1])
+			nbd->is_local = 1;
+	}
+	link = BPF_CORE_READ(sk, sk_dst_cache, dev);
+	if (!link)
+		return 0;
+	bpf_probe_read_kernel_str(nbd->link, sizeof(nbd->link), link->name);
+	/* include/linux/netdevice.h: __LINK_STATE_NOCARRIER is bit 2 of net_device.state. */
+	if (BPF_CORE_READ(link, state) >> LINK_STATE_NOCARRIER & 1)
+		nbd->carrier = RW_CARRIER_DOWN;
+	else if (nbd->carrier == RW_CARRIER_UNKNOWN)
+		nbd->carrier = RW_CARRIER_UP;
+	return 0;
+}
+
 #define NBD_CONNECTIONS_WALKED 16
 
 /* The sockets of one NBD device: names them, and finds those that were marked before us. */
@@ -458,12 +504,20 @@ __noinline int walk_nbd_sockets(__u32 slot)
 	struct nbd_sock **socks;
 	__u32 connections;
 
+	nbd->path_known = 0;
+	nbd->sockets = 0;
+	nbd->segments_received = 0;
+	nbd->segments_sent = 0;
+	nbd->carrier = RW_CARRIER_UNKNOWN;
+	nbd->is_local = 0;
+	nbd->link[0] = 0;
 	if (!disk || !bpf_core_type_exists(struct nbd_device))
 		return 0;
 	device = (void *)BPF_CORE_READ(disk, private_data);
 	config = BPF_CORE_READ(device, config);
 	if (!config)
 		return 0;
+	nbd->path_known = 1;
 	socks = BPF_CORE_READ(config, socks);
 	connections = BPF_CORE_READ(config, num_connections);
 	for (__u32 i = 0; i < NBD_CONNECTIONS_WALKED; i++) {
@@ -480,6 +534,7 @@ __noinline int walk_nbd_sockets(__u32 slot)
 		if (!address || !is_memalloc(address))
 			continue;
 		see_nbd_socket(address);
+		see_path(slot, address);
 		state = bpf_map_lookup_elem(&memalloc_sockets, &address);
 		if (!state)
 			continue;
@@ -522,11 +577,17 @@ static long report_socket_finally(struct bpf_map *map, __u64 *address, struct so
 	return report_socket(map, address, state, NULL);
 }
 
-static __noinline int report_sockets(void)
+/* Before the devices are reported: what they say of their path is of this moment. */
+static __noinline int find_nbd_sockets(void)
 {
 	for (__u32 i = 0; i < RW_NBD_DEVICES; i++)
 		if (rw_shared.nbd[i].claimed_minor)
 			walk_nbd_sockets(i);
+	return 0;
+}
+
+static __noinline int report_sockets(void)
+{
 	bpf_for_each_map_elem(&memalloc_sockets, report_socket, NULL, 0);
 	return 0;
 }

@@ -247,6 +247,7 @@ static int report_others(bool second)
 {
 	if (second)
 		find_nbd();
+	find_nbd_sockets();
 	report_nbd();
 	report_sockets();
 	report_swaps();

@@ -45,6 +45,15 @@ public struct Event: Sendable {
         case stack(KernelStack)
         case pressure(PressureSample)
         case programMissed(ProgramMissed)
+        case selfAccount(SelfAccount)
+        case sink(SinkState)
+        case exposure(Exposure)
+        case standing(Standing)
+        /// Sums since the agent's start, for those who did not see them grow.
+        case takerTotal(Taker)
+        case waiterTotal(Picture.WaiterTotals)
+        /// A reader fell behind, and these many records passed it by.
+        case skipped(UInt64)
         case cgroupName(id: UInt64, path: FixedText)
         /// A stem or kind of a newer agent: skipped, counted, shown.
         case unknown(stem: UInt16, kind: UInt16)
@@ -239,6 +248,9 @@ public struct ReclaimStay: Sendable {
     public var reclaimedPages: UInt64
     public var gfpFlags: UInt32
     public var order: UInt32
+    /// Id of the ``KernelStack`` of the way in; nil: not taken, as for all user tasks.
+    public var stack: UInt32?
+    public var isKernelThread = false
 
     public init(
         task: TaskIdentity, beganBootNanoseconds: UInt64, durationNanoseconds: UInt64,
@@ -305,6 +317,30 @@ public struct NBDSample: Sendable {
     public var latency = LatencyBuckets(repeating: 0)
     /// nil where struct nbd_device could not be read: unknown.
     public var config: Config?
+
+    /// nil where the device's sockets could not be gone through: unknown.
+    public var path: Path?
+
+    /// What the device's connections go through.
+    public struct Path: Sendable {
+        public enum Carrier: UInt32, Sendable {
+            case unknown = 0
+            case up = 1
+            case down = 2
+        }
+
+        /// SOCK_MEMALLOC sockets of the device.
+        public var sockets: UInt32 = 0
+        /// TCP segments over all of them, as tcpi_segs_in and tcpi_segs_out.
+        public var segmentsReceived: UInt64 = 0
+        public var segmentsSent: UInt64 = 0
+        public var carrier = Carrier.unknown
+        /// The server is on this host: unix socket, loopback, or our own address.
+        public var isLocal = false
+        /// Of the link that they go out through; empty: not known.
+        public var link = FixedName()
+        public init() {}
+    }
 
     /// drivers/block/nbd.c:struct nbd_device and struct nbd_config.
     public struct Config: Sendable {

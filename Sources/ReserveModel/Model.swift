@@ -20,6 +20,11 @@ public struct Model: Sendable {
     private var nextReclaimNotice = BoundedList<StallMark>(capacity: 1024)
     /// What is told as sums, once for each interval.
     var groups = IntervalGroups()
+    var machine = HostStateMachine()
+    var trends = BoundedList<NodeTrend>(capacity: 8)
+    var paths = BoundedList<PathMark>(capacity: 16)
+    /// Working state of the verdict, see VerdictModel.swift.
+    var watchMarks = VerdictMarks()
     /// The table of /proc/swaps that is being read now.
     private var readingSwaps = BoundedList<SwapDevice>(capacity: 32)
 
@@ -79,7 +84,8 @@ public struct Model: Sendable {
             if victim.killed { picture.oomKills.append(victim) }
             notices.append(Notice(bootNanoseconds: now, severity: .warning, body: .oom(victim)))
         case .swapUsage, .oomFreed, .kswapd, .reclaimWait, .slabTaken, .slabRefused, .slabCache,
-            .socket, .socketGone, .socketDrop, .stack, .pressure, .programMissed:
+            .socket, .socketGone, .socketDrop, .stack, .pressure, .programMissed, .selfAccount,
+            .sink, .exposure, .standing, .takerTotal, .waiterTotal, .skipped:
             applyWide(event, &notices)
         case .cgroupName(let id, let path):
             if let index = picture.cgroups.firstIndex(where: { $0.id == id }) {
@@ -125,6 +131,7 @@ public struct Model: Sendable {
     // MARK: time
 
     private mutating func tick(_ now: UInt64, _ notices: inout NoticeQueue) {
+        judge(now, &notices)
         tellStalledReclaimers(now, &notices)
         endUnseenWaiting(now, &notices)
         guard now >= nextSummary else { return }
@@ -225,6 +232,7 @@ public struct Model: Sendable {
         } else {
             picture.nodes.append(node)
         }
+        addTrend(of: node, at: now)
         let depth =
             node.pfmemallocReservePages > 0 && node.freePages <= node.throttleLinePages ? 1 : 0
         let (from, to) = moved(
@@ -459,6 +467,7 @@ public struct Model: Sendable {
             notices.append(
                 Notice(bootNanoseconds: now, severity: .info, body: .nbd(.resumed, sample)))
         }
+        seePath(of: state.sample, at: now)
         picture.devices[index] = state
     }
 

@@ -70,6 +70,9 @@ public struct Notice: Sendable {
         case drops(DropGroup)
         /// A kernel stack, before the first line that names its id.
         case stack(KernelStack)
+        /// The host's state changed; the figures are in the picture's verdict.
+        case verdict(HostVerdict)
+        case alert(Alert)
         /// Something was lost since the last summary: figures are in the picture.
         case loss
         case summary(isFinal: Bool, intervalNanoseconds: UInt64)
@@ -113,6 +116,12 @@ public struct Taker: Sendable {
         context = allocation.context
         entitlement = allocation.entitlement
         allowance = allocation.allowance
+    }
+
+    /// Whether both are sums over the same takers.
+    func isSame(as other: Taker) -> Bool {
+        task.comm == other.task.comm && context == other.context
+            && entitlement == other.entitlement
     }
 
     enum Outcome {

@@ -34,6 +34,18 @@ public struct Picture: Sendable {
     /// Records that came through the kernel's ring, by stem: equals `emitted` when all is read.
     public var received = InlineArray<16, UInt64>(repeating: 0)
     public var counters: CounterTotals?
+    public var verdict = HostVerdict()
+    /// The incident of each track, as it stands: by ``Alert/Track``'s raw value.
+    public var alerts: InlineArray<2, AlertTrack> = [
+        AlertTrack(track: .pressure), AlertTrack(track: .exposure),
+    ]
+    /// The last alert of each track that was told; nil: none.
+    public var lastAlerts = InlineArray<2, Alert?>(repeating: nil)
+    public var exposure: Exposure?
+    public var selfAccount: SelfAccount?
+    public var sinks = BoundedList<SinkState>(capacity: 16)
+    /// Records that passed this reader by.
+    public var skippedRecords: UInt64 = 0
     public var oomKills = BoundedList<OOMVictim>(capacity: 64)
     /// Records that this build does not know, or that were too short.
     public var unknownRecords: UInt64 = 0
@@ -77,6 +89,11 @@ public struct Picture: Sendable {
         public var stays: UInt64 = 0
         public var totalNanoseconds: UInt64 = 0
         public var longestNanoseconds: UInt64 = 0
+
+        public init(comm: FixedName, kind: WaitKind) {
+            self.comm = comm
+            self.kind = kind
+        }
     }
 
     /// A cgroup's path, nil when no name was sent for the id.
@@ -96,8 +113,9 @@ public struct Picture: Sendable {
 
     /// Sum of all that was lost on the way: nothing of it is in the picture.
     public var lostRecords: UInt64 {
-        guard let loss = counters?.loss else { return unknownRecords + malformedRecords }
-        var sum = loss.output + unknownRecords + malformedRecords
+        let here = unknownRecords &+ malformedRecords &+ skippedRecords
+        guard let loss = counters?.loss else { return here }
+        var sum = loss.output &+ here
         for stem in 0..<16 { sum &+= loss.ring[stem] }
         return sum
     }

@@ -268,6 +268,20 @@ public struct KernelStack: Sendable {
         return nil
     }
 
+    /// Whether some frame's symbol has `word` in it.
+    public func mentions(_ word: StaticString) -> Bool {
+        let length = word.utf8CodeUnitCount
+        for frame in 0..<frames {
+            let first = frame * Self.frameBytes
+            for start in first..<(first + Self.frameBytes - length) {
+                var same = 0
+                while same < length, text[start + same] == word.utf8Start[same] { same += 1 }
+                if same == length { return true }
+            }
+        }
+        return false
+    }
+
     /// "symbol+0x1c/0x90 [module]"
     public func frame(_ index: Int) -> FixedText {
         var copy = InlineArray<48, UInt8>(repeating: 0)

@@ -23,7 +23,8 @@ extension Model {
         case .stack: stem = Stem.agent
         // The agent's own records pass no ring.
         case .host, .hook, .counters, .tick, .stopped, .swapDevice, .swapTableRead, .pressure,
-            .programMissed, .unknown, .malformed:
+            .programMissed, .selfAccount, .sink, .exposure, .standing, .takerTotal, .waiterTotal,
+            .skipped, .unknown, .malformed:
             return
         }
         picture.received[stem] &+= 1
@@ -51,6 +52,13 @@ extension Model {
             notices.append(Notice(bootNanoseconds: now, severity: .info, body: .stack(stack)))
         case .pressure(let pressure): picture.pressure = pressure
         case .programMissed(let program): take(program)
+        case .selfAccount(let account): picture.selfAccount = account
+        case .sink(let sink): take(sink)
+        case .exposure(let exposure): picture.exposure = exposure
+        case .standing(let standing): goOn(from: standing)
+        case .takerTotal(let taker): take(taker)
+        case .waiterTotal(let waiter): take(waiter)
+        case .skipped(let records): picture.skippedRecords &+= records
         default: break
         }
     }
@@ -113,6 +121,33 @@ extension Model {
         }
         notices.append(
             Notice(bootNanoseconds: now, severity: .notice, body: .socket(.gone, socket)))
+    }
+
+    private mutating func take(_ sink: SinkState) {
+        if let index = picture.sinks.firstIndex(where: { $0.index == sink.index }) {
+            picture.sinks[index] = sink
+        } else {
+            picture.sinks.append(sink)
+        }
+    }
+
+    /// The watch's own sums: for one who saw all records they change nothing.
+    private mutating func take(_ total: Taker) {
+        if let index = picture.takers.firstIndex(where: { $0.isSame(as: total) }) {
+            picture.takers[index] = total
+        } else {
+            picture.takers.append(total)
+        }
+    }
+
+    private mutating func take(_ total: Picture.WaiterTotals) {
+        if let index = picture.waiters.firstIndex(where: {
+            $0.comm == total.comm && $0.kind == total.kind
+        }) {
+            picture.waiters[index] = total
+        } else {
+            picture.waiters.append(total)
+        }
     }
 
     /// One line for each sum of the interval, then the sums begin anew.

@@ -34,6 +34,10 @@ extension rw_reserve: GrownRecord {
 }
 extension rw_node: GrownRecord { static var firstSize: Int { 96 } }
 extension rw_nbd_device: GrownRecord { static var firstSize: Int { 352 } }
+extension rw_direct_reclaim: GrownRecord {
+    static var firstSize: Int { 88 }
+    mutating func complete() { stack = -1 }
+}
 extension rw_swap_device: GrownRecord { static var firstSize: Int { 192 } }
 extension rw_oom: GrownRecord { static var firstSize: Int { 80 } }
 extension rw_counters_record: GrownRecord { static var firstSize: Int { 1040 } }

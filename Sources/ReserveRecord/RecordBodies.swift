@@ -18,7 +18,7 @@ extension RecordDecoder {
 
     static func stackID(_ raw: Int32) -> UInt32? { raw >= 0 ? UInt32(raw) : nil }
 
-    private static func context(_ raw: UInt8) -> AllocationContext {
+    static func context(_ raw: UInt8) -> AllocationContext {
         switch UInt32(raw) {
         case RW_CONTEXT_PROCESS.rawValue: return .process
         case RW_CONTEXT_SOFTIRQ.rawValue: return .softirq
@@ -73,10 +73,13 @@ extension RecordDecoder {
     }
 
     static func reclaim(_ record: rw_direct_reclaim) -> ReclaimStay {
-        ReclaimStay(
+        var stay = ReclaimStay(
             task: task(record.task), beganBootNanoseconds: record.began_boot_ns,
             durationNanoseconds: record.duration_ns, reclaimedPages: record.reclaimed_pages,
             gfpFlags: record.gfp_flags, order: record.order)
+        stay.stack = record.stack < 0 ? nil : UInt32(record.stack)
+        stay.isKernelThread = record.is_kernel_thread != 0
+        return stay
     }
 
     static func throttle(_ record: rw_throttle) -> ThrottleStay {
@@ -109,6 +112,16 @@ extension RecordDecoder {
         device.readBytes = record.read_bytes
         device.writtenBytes = record.written_bytes
         device.latency = numbers(record.latency_us)
+        if record.path_known != 0 {
+            var path = NBDSample.Path()
+            path.sockets = record.sockets
+            path.segmentsReceived = record.segments_received
+            path.segmentsSent = record.segments_sent
+            path.carrier = NBDSample.Path.Carrier(rawValue: record.carrier) ?? .unknown
+            path.isLocal = record.is_local != 0
+            path.link = name(record.link)
+            device.path = path
+        }
         if record.config_known != 0 {
             var config = NBDSample.Config()
             config.connections = record.connections

@@ -92,6 +92,20 @@ public enum RecordDecoder {
             return load(bytes, rw_stack.self).map { .stack(stack($0)) }
         case (RW_STEM_AGENT.rawValue, RW_AGENT_PRESSURE.rawValue):
             return load(bytes, rw_pressure.self).map { .pressure(pressure($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_SELF.rawValue):
+            return load(bytes, rw_self.self).map { .selfAccount(selfAccount($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_SINK.rawValue):
+            return load(bytes, rw_sink.self).map { .sink(sink($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_EXPOSURE.rawValue):
+            return load(bytes, rw_exposure.self).map { .exposure(exposure($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_STANDING.rawValue):
+            return load(bytes, rw_standing.self).map { .standing(standing($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_TAKER.rawValue):
+            return load(bytes, rw_taker.self).map { .takerTotal(takerTotal($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_WAITER.rawValue):
+            return load(bytes, rw_waiter.self).map { .waiterTotal(waiterTotal($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_SKIPPED.rawValue):
+            return load(bytes, rw_skipped.self).map { .skipped($0.records) }
         case (RW_STEM_AGENT.rawValue, RW_AGENT_PROGRAM.rawValue):
             return load(bytes, rw_program.self).map { .programMissed(programMissed($0)) }
         case (RW_STEM_CGROUP.rawValue, RW_CGROUP_NAME.rawValue):

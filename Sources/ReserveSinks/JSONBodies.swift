@@ -123,6 +123,7 @@ extension ByteWriter {
         if hasLeft { field("reclaimed_pages", stay.reclaimedPages) }
         field("gfp_flags", stay.gfpFlags)
         field("order", stay.order)
+        if let stack = stay.stack { field("stack", stack) }
     }
 
     mutating func throttle(_ stay: ThrottleStay, picture: borrowing Picture) {
@@ -167,6 +168,7 @@ extension ByteWriter {
             field("timeout_ms", config.timeoutNanoseconds / 1_000_000)
             field("dead_conn_timeout_ms", config.deadConnTimeoutNanoseconds / 1_000_000)
         }
+        if let path = sample.path { self.path(path) }
     }
 
     mutating func nbdFailure(_ failure: NBDFailure) {

@@ -58,6 +58,8 @@ public struct JSONLines: ~Copyable {
             writer.socket(socket, picture: picture)
         case .drops(let group): writer.drops(group, picture: picture)
         case .stack(let stack): writer.stack(stack)
+        case .verdict(let verdict): writer.verdict(verdict, picture: picture)
+        case .alert(let alert): writer.alert(alert, picture: picture)
         case .loss: writer.loss(picture)
         case .summary(let isFinal, let interval):
             writer.summary(picture, isFinal: isFinal, intervalNanoseconds: interval)

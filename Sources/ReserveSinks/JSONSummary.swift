@@ -40,6 +40,7 @@ extension ByteWriter {
         closeArray()
         if picture.counters?.swapDevicesKnown ?? false { swapUsages(picture) }
         wideTotals(picture)
+        standing(picture)
         open("loss")
         loss(picture)
         close()

@@ -80,6 +80,8 @@ public struct TextLines: ~Copyable {
             writer.text(" kB resident")
         case .oomFreed, .kswapd, .reclaimWaits, .slab, .socket, .drops, .stack:
             writer.wideLine(notice.body, picture: picture, pageKB: pageKB)
+        case .verdict(let verdict): writer.verdictLine(verdict, pageKB: pageKB)
+        case .alert(let alert): writer.alertLine(alert, picture: picture, pageKB: pageKB)
         case .loss:
             writer.lossLine(picture)
         case .summary(let isFinal, _): writer.statusLine(picture, isFinal: isFinal, pageKB: pageKB)

@@ -212,6 +212,8 @@ public enum NoticeKind: UInt32, CaseIterable, Sendable {
     case stack
     case loss
     case summary
+    case verdict
+    case alert
 
     public var word: StaticString {
         switch self {
@@ -230,6 +232,8 @@ public enum NoticeKind: UInt32, CaseIterable, Sendable {
         case .stack: return "stack"
         case .loss: return "loss"
         case .summary: return "summary"
+        case .verdict: return "verdict"
+        case .alert: return "alert"
         }
     }
 }
@@ -262,6 +266,8 @@ extension Notice {
         case .stack: return .stack
         case .loss: return .loss
         case .summary: return .summary
+        case .verdict: return .verdict
+        case .alert: return .alert
         }
     }
 }

@@ -193,6 +193,9 @@ struct rw_direct_reclaim {
 	rw_u64 reclaimed_pages; /* LEFT */
 	rw_u32 gfp_flags;
 	rw_u32 order;
+	/* Wire 2 ended here. */
+	rw_s32 stack; /* of the way in, for kernel threads; negative: not taken */
+	rw_u32 is_kernel_thread;
 };
 
 /* ---- throttle: throttle_direct_reclaim(), counted by pgscan_direct_throttle ---- */
@@ -252,6 +255,20 @@ struct rw_nbd_device {
 	rw_u32 client_pid; /* nbd_device.pid: of the client's ioctl, 0 for netlink */
 	rw_u64 timeout_ns; /* of a request; 0: none set */
 	rw_u64 dead_conn_timeout_ns;
+	/* Wire 2 ended here. */
+	rw_u32 path_known; /* 1: the sockets of the device were gone through */
+	rw_u32 sockets; /* those that are SOCK_MEMALLOC */
+	rw_u64 segments_received; /* of TCP, summed over them: tcpi_segs_in */
+	rw_u64 segments_sent;
+	rw_u32 carrier; /* enum rw_carrier of the link that they go out through */
+	rw_u32 is_local; /* 1: unix socket, loopback, or the peer has our own address */
+	char link[RW_NAME_BYTES]; /* name of that link; "" not known */
+};
+
+enum rw_carrier {
+	RW_CARRIER_UNKNOWN = 0,
+	RW_CARRIER_UP = 1,
+	RW_CARRIER_DOWN = 2, /* __LINK_STATE_NOCARRIER */
 };
 
 struct rw_nbd_failed {
@@ -523,6 +540,108 @@ enum rw_agent_kind {
 	RW_AGENT_STACK = 6, /* struct rw_stack, once for each stack, before its first use */
 	RW_AGENT_PRESSURE = 7, /* struct rw_pressure, each second */
 	RW_AGENT_PROGRAM = 8, /* struct rw_program, when what it missed changed */
+	RW_AGENT_SELF = 9, /* struct rw_self, each second */
+	RW_AGENT_SINK = 10, /* struct rw_sink, one for each, when it changed */
+	RW_AGENT_EXPOSURE = 11, /* struct rw_exposure, each ten seconds while calm */
+	RW_AGENT_STANDING = 12, /* struct rw_standing: where verdict and alerts stand */
+	RW_AGENT_TAKER = 13, /* struct rw_taker: sums that a late reader did not see grow */
+	RW_AGENT_WAITER = 14, /* struct rw_waiter: the same */
+	RW_AGENT_SKIPPED = 15, /* struct rw_skipped, made by a reader that fell behind */
+};
+
+/* What the watch itself cost the host, from its start on. */
+struct rw_self {
+	struct rw_header header;
+	rw_u64 pages_allocated; /* in the context of its loop's thread */
+	rw_u64 allocations; /* calls that got those pages */
+	rw_u64 direct_reclaims; /* entered by that thread */
+	rw_u64 major_faults; /* task->maj_flt */
+	rw_u64 minor_faults;
+	rw_u64 sink_pages_allocated; /* by the threads that write for it */
+	rw_u64 sink_direct_reclaims;
+	rw_u64 locked_kib; /* VmLck */
+	rw_u64 resident_kib; /* VmRSS at the start */
+	rw_u64 box_bytes;
+	rw_u64 cpu_ns; /* of the process */
+	rw_u32 threads;
+	rw_u32 known; /* 1: pages and reclaims, 2: faults */
+};
+
+/* One place to which the watch writes alerts. */
+struct rw_sink {
+	struct rw_header header;
+	char name[64];
+	rw_u32 index;
+	rw_u32 is_json;
+	rw_u64 lines; /* written whole */
+	rw_u64 dropped; /* found no room */
+	rw_u64 waiting_bytes;
+	rw_u64 last_ns; /* from the verdict to the last byte written; of the last line */
+	rw_u64 worst_ns;
+	rw_s32 error; /* errno that ended it; 0 */
+	rw_u32 reserved;
+};
+
+/* Standing configuration: what sockets may hold at most. */
+struct rw_exposure {
+	struct rw_header header;
+	rw_u64 known; /* bit i: the i-th of the figures below */
+	rw_u64 tcp_sockets;
+	rw_u64 tcp_receive_maximum_bytes; /* tcp_rmem[2] */
+	rw_u64 tcp_memory_maximum_bytes; /* tcp_mem[2] */
+	rw_u64 tcp_memory_bytes;
+	rw_u64 udp_sockets;
+	rw_u64 receive_default_bytes; /* rmem_default */
+	rw_u64 receive_maximum_bytes; /* rmem_max */
+	rw_u64 udp_memory_maximum_bytes; /* udp_mem[2] */
+	rw_u64 writeback_throttle_us; /* wbt_lat_usec, the largest of the swap's disks */
+};
+
+/* Where the verdict and the alerts stand, for a reader that comes later. */
+struct rw_standing {
+	struct rw_header header;
+	rw_u32 state; /* the model's own numbers */
+	rw_u32 reserved;
+	rw_u64 state_since_boot_ns;
+	struct rw_standing_track {
+		rw_u32 track;
+		rw_u32 level;
+		rw_u32 incident;
+		rw_u32 peak;
+		rw_u64 since_boot_ns;
+		rw_u32 told;
+		rw_u32 reserved;
+	} tracks[2];
+};
+
+/* Sums that the watch keeps since its start. */
+struct rw_taker {
+	struct rw_header header;
+	struct rw_task task;
+	rw_u64 allocations;
+	rw_u64 pages;
+	rw_u32 gfp_flags;
+	rw_u8 context;
+	rw_u8 entitlement;
+	rw_u8 largest_order;
+	rw_u8 reserved;
+	rw_s32 stack;
+	rw_u32 padding;
+};
+
+struct rw_waiter {
+	struct rw_header header;
+	char comm[RW_NAME_BYTES];
+	rw_u32 is_throttle; /* 0: direct reclaim */
+	rw_u32 reserved;
+	rw_u64 stays;
+	rw_u64 total_ns;
+	rw_u64 longest_ns;
+};
+
+struct rw_skipped {
+	struct rw_header header;
+	rw_u64 records;
 };
 
 #define RW_STACK_FRAMES 16
@@ -663,6 +782,7 @@ enum rw_known {
 	RW_KNOWN_SLAB_OBJECTS = 4194304, /* kmalloc and kfree: armed */
 	RW_KNOWN_SOCKETS_MARKED = 8388608,
 	RW_KNOWN_SWAP_DEVICES = 16777216,
+	RW_KNOWN_SELF = 33554432, /* pages and reclaims of the watch itself */
 };
 
 /* The totals that came after wire 1; as rw_counters. */
@@ -694,6 +814,12 @@ struct rw_wide_counters {
 	rw_u64 stacks_untracked; /* found no room in the table of stacks */
 	rw_u64 swap_untracked; /* bios whose latency found no room */
 	rw_u64 oom_freed_pages; /* of victims, reaped or torn down */
+	/* Wire 2 ended here. */
+	rw_u64 self_pages; /* see struct rw_self */
+	rw_u64 self_allocations;
+	rw_u64 self_direct_reclaims;
+	rw_u64 self_sink_pages;
+	rw_u64 self_sink_direct_reclaims;
 };
 
 struct rw_counters_record {
@@ -715,9 +841,9 @@ _Static_assert(sizeof(struct rw_task) == 32, "rw_task");
 _Static_assert(sizeof(struct rw_reserve) == 88, "rw_reserve");
 _Static_assert(sizeof(struct rw_zone) == 200, "rw_zone");
 _Static_assert(sizeof(struct rw_node) == 120, "rw_node");
-_Static_assert(sizeof(struct rw_direct_reclaim) == 88, "rw_direct_reclaim");
+_Static_assert(sizeof(struct rw_direct_reclaim) == 96, "rw_direct_reclaim");
 _Static_assert(sizeof(struct rw_throttle) == 104, "rw_throttle");
-_Static_assert(sizeof(struct rw_nbd_device) == 384, "rw_nbd_device");
+_Static_assert(sizeof(struct rw_nbd_device) == 432, "rw_nbd_device");
 _Static_assert(sizeof(struct rw_nbd_failed) == 72, "rw_nbd_failed");
 _Static_assert(sizeof(struct rw_swap_device) == 200, "rw_swap_device");
 _Static_assert(sizeof(struct rw_swap_usage) == 480, "rw_swap_usage");
@@ -738,8 +864,15 @@ _Static_assert(sizeof(struct rw_program) == 72, "rw_program");
 _Static_assert(sizeof(struct rw_host) == 272, "rw_host");
 _Static_assert(sizeof(struct rw_hook) == 224, "rw_hook");
 _Static_assert(sizeof(struct rw_counters) == 848, "rw_counters");
-_Static_assert(sizeof(struct rw_wide_counters) == 384, "rw_wide_counters");
-_Static_assert(sizeof(struct rw_counters_record) == 1424, "rw_counters_record");
+_Static_assert(sizeof(struct rw_wide_counters) == 424, "rw_wide_counters");
+_Static_assert(sizeof(struct rw_counters_record) == 1464, "rw_counters_record");
+_Static_assert(sizeof(struct rw_self) == 120, "rw_self");
+_Static_assert(sizeof(struct rw_sink) == 144, "rw_sink");
+_Static_assert(sizeof(struct rw_exposure) == 104, "rw_exposure");
+_Static_assert(sizeof(struct rw_standing) == 104, "rw_standing");
+_Static_assert(sizeof(struct rw_taker) == 88, "rw_taker");
+_Static_assert(sizeof(struct rw_waiter) == 72, "rw_waiter");
+_Static_assert(sizeof(struct rw_skipped) == 32, "rw_skipped");
 #endif
 
 #endif

@@ -34,6 +34,8 @@ struct rw_settings {
 	rw_u64 swap_info; /* kernel address of swap_info[]; 0: usage is not observed */
 	rw_u32 slab_objects; /* 1: the object tracepoints are armed */
 	rw_u32 drops_by_reason; /* 1: kfree_skb alone tells drops, for want of fexit */
+	rw_u32 self_tgid; /* the watch; 0: not counted (yet, or any more) */
+	rw_u32 self_tid; /* the thread of its loop */
 };
 
 struct rw_zone_marks {
@@ -84,6 +86,13 @@ struct rw_nbd_state {
 	rw_u64 oldest_boot_ns; /* working state of the timer's walk */
 	rw_u64 unsent;
 	rw_u64 gendisk; /* struct gendisk * */
+	rw_u64 segments_received; /* of its sockets, as they were gone through last */
+	rw_u64 segments_sent;
+	rw_u32 path_known;
+	rw_u32 sockets;
+	rw_u32 carrier; /* enum rw_carrier */
+	rw_u32 is_local;
+	char link[RW_NAME_BYTES];
 	rw_u64 latency_us[RW_LATENCY_BUCKETS];
 };
 

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the watch itself cost the host since its start, by its own programs' count.
+public struct SelfAccount: Sendable {
+    public struct Allocations: Sendable {
+        /// In the context of the thread that runs the loop.
+        public var pages: UInt64 = 0
+        public var calls: UInt64 = 0
+        public var directReclaims: UInt64 = 0
+        /// By the threads that write to what may wait: kmsg, pipes, files.
+        public var sinkPages: UInt64 = 0
+        public var sinkDirectReclaims: UInt64 = 0
+        public init() {}
+    }
+
+    public struct Faults: Sendable {
+        public var major: UInt64 = 0
+        public var minor: UInt64 = 0
+        public init() {}
+    }
+
+    /// nil: not counted on this kernel.
+    public var allocations: Allocations?
+    public var faults: Faults?
+    public var lockedKiB: UInt64 = 0
+    public var residentKiB: UInt64 = 0
+    public var boxBytes: UInt64 = 0
+    public var cpuNanoseconds: UInt64 = 0
+    public var threads: UInt32 = 0
+
+    public init() {}
+}
+
+/// One place to which the watch writes its alerts, and how that went.
+public struct SinkState: Sendable {
+    public var name = FixedText()
+    public var index: UInt32 = 0
+    public var isJSON = false
+    public var lines: UInt64 = 0
+    public var dropped: UInt64 = 0
+    public var waitingBytes: UInt64 = 0
+    /// From the verdict to the last byte written; nil: no line yet.
+    public var lastNanoseconds: UInt64?
+    public var worstNanoseconds: UInt64?
+    /// The errno that ended it, or 0.
+    public var error: Int32 = 0
+
+    public init() {}
+}
+
+/// Where verdict and alerts stand: what a reader that comes later goes on from.
+public struct Standing: Sendable {
+    public struct Track: Sendable {
+        public var track = Alert.Track.pressure
+        public var level = Alert.Level.resolved
+        public var incident: UInt32 = 0
+        public var peak = Alert.Level.resolved
+        public var sinceBootNanoseconds: UInt64 = 0
+        public var told: UInt32 = 0
+        public init() {}
+    }
+
+    public var state = HostState.unknown
+    public var stateSinceBootNanoseconds: UInt64 = 0
+    public var tracks = InlineArray<2, Track>(repeating: Track())
+
+    public init() {}
+}

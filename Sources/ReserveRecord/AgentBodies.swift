@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CRecord
+import ReserveModel
+
+// What the watch tells of itself.
+
+extension RecordDecoder {
+    static func selfAccount(_ record: rw_self) -> SelfAccount {
+        var account = SelfAccount()
+        if record.known & 1 != 0 {
+            var own = SelfAccount.Allocations()
+            own.pages = record.pages_allocated
+            own.calls = record.allocations
+            own.directReclaims = record.direct_reclaims
+            own.sinkPages = record.sink_pages_allocated
+            own.sinkDirectReclaims = record.sink_direct_reclaims
+            account.allocations = own
+        }
+        if record.known & 2 != 0 {
+            var faults = SelfAccount.Faults()
+            faults.major = record.major_faults
+            faults.minor = record.minor_faults
+            account.faults = faults
+        }
+        account.lockedKiB = record.locked_kib
+        account.residentKiB = record.resident_kib
+        account.boxBytes = record.box_bytes
+        account.cpuNanoseconds = record.cpu_ns
+        account.threads = record.threads
+        return account
+    }
+
+    static func sink(_ record: rw_sink) -> SinkState {
+        var sink = SinkState()
+        sink.name = text(record.name)
+        sink.index = record.index
+        sink.isJSON = record.is_json != 0
+        sink.lines = record.lines
+        sink.dropped = record.dropped
+        sink.waitingBytes = record.waiting_bytes
+        if record.lines > 0 {
+            sink.lastNanoseconds = record.last_ns
+            sink.worstNanoseconds = record.worst_ns
+        }
+        sink.error = record.error
+        return sink
+    }
+
+    static func exposure(_ record: rw_exposure) -> Exposure {
+        func known(_ bit: UInt64, _ value: UInt64) -> UInt64? {
+            record.known >> bit & 1 != 0 ? value : nil
+        }
+        var exposure = Exposure()
+        exposure.tcpSockets = known(0, record.tcp_sockets)
+        exposure.tcpReceiveMaximumBytes = known(1, record.tcp_receive_maximum_bytes)
+        exposure.tcpMemoryMaximumBytes = known(2, record.tcp_memory_maximum_bytes)
+        exposure.tcpMemoryBytes = known(3, record.tcp_memory_bytes)
+        exposure.udpSockets = known(4, record.udp_sockets)
+        exposure.receiveDefaultBytes = known(5, record.receive_default_bytes)
+        exposure.receiveMaximumBytes = known(6, record.receive_maximum_bytes)
+        exposure.udpMemoryMaximumBytes = known(7, record.udp_memory_maximum_bytes)
+        exposure.writebackThrottleMicroseconds = known(8, record.writeback_throttle_us)
+        return exposure
+    }
+
+    static func standing(_ record: rw_standing) -> Standing {
+        var standing = Standing()
+        standing.state = HostState(rawValue: UInt8(truncatingIfNeeded: record.state)) ?? .unknown
+        standing.stateSinceBootNanoseconds = record.state_since_boot_ns
+        standing.tracks[0] = track(record.tracks.0)
+        standing.tracks[1] = track(record.tracks.1)
+        return standing
+    }
+
+    private static func track(_ record: rw_standing_track) -> Standing.Track {
+        var track = Standing.Track()
+        track.track = Alert.Track(rawValue: UInt8(truncatingIfNeeded: record.track)) ?? .pressure
+        track.level = Alert.Level(rawValue: UInt8(truncatingIfNeeded: record.level)) ?? .resolved
+        track.incident = record.incident
+        track.peak = Alert.Level(rawValue: UInt8(truncatingIfNeeded: record.peak)) ?? .resolved
+        track.sinceBootNanoseconds = record.since_boot_ns
+        track.told = record.told
+        return track
+    }
+
+    static func takerTotal(_ record: rw_taker) -> Taker {
+        var allocation = ReserveAllocation(
+            task: task(record.task), serial: 0, gfpFlags: record.gfp_flags,
+            order: record.largest_order, context: context(record.context),
+            entitlement: Entitlement(rawValue: record.entitlement))
+        allocation.stack = record.stack < 0 ? nil : UInt32(record.stack)
+        var taker = Taker(allocation)
+        taker.allocations = record.allocations
+        taker.pages = record.pages
+        taker.gfpFlags = record.gfp_flags
+        taker.largestOrder = record.largest_order
+        taker.stack = allocation.stack
+        return taker
+    }
+
+    static func waiterTotal(_ record: rw_waiter) -> Picture.WaiterTotals {
+        var waiter = Picture.WaiterTotals(
+            comm: name(record.comm), kind: record.is_throttle != 0 ? .throttle : .directReclaim)
+        waiter.stays = record.stays
+        waiter.totalNanoseconds = record.total_ns
+        waiter.longestNanoseconds = record.longest_ns
+        return waiter
+    }
+}
