@@ -34,6 +34,8 @@ let package = Package(
             name: "ReserveRecord", dependencies: ["CRecord", "ReserveModel"], swiftSettings: swift),
         .target(
             name: "ReserveKernel", dependencies: ["CBPF", "CLinux"], swiftSettings: swift),
+        .target(
+            name: "ReserveBox", dependencies: ["CLinux", "CRecord"], swiftSettings: swift),
         .target(name: "ReserveSinks", dependencies: ["ReserveModel"], swiftSettings: swift),
         .executableTarget(
             name: "ReserveWatch",
@@ -60,6 +62,9 @@ let package = Package(
             swiftSettings: swift),
         // Runs the built program as a user would; `swift test` builds it first.
         .testTarget(name: "CommandTests", swiftSettings: swift),
+        .testTarget(
+            name: "ReserveBoxTests", dependencies: ["CRecord", "ReserveBox"],
+            swiftSettings: swift),
         .testTarget(name: "LabTests", dependencies: ["LabKit"], swiftSettings: swift),
     ],
     swiftLanguageModes: [.v6]

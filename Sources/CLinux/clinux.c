@@ -3,6 +3,7 @@
 #include "clinux.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -133,6 +135,43 @@ int rw_terminal_size(int descriptor, int *columns, int *rows)
 	*columns = size.ws_col;
 	*rows = size.ws_row;
 	return 0;
+}
+
+#define TMPFS_MAGIC 0x01021994
+#define RAMFS_MAGIC 0x858458f6
+#define HUGETLBFS_MAGIC 0x958458f6
+
+int rw_is_in_memory(int descriptor)
+{
+	struct statfs status;
+
+	if (fstatfs(descriptor, &status))
+		return -errno;
+	return status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC ||
+	       status.f_type == HUGETLBFS_MAGIC;
+}
+
+int rw_lock_file(int descriptor)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	return fcntl(descriptor, F_OFD_SETLK, &lock) ? -errno : 0;
+}
+
+int rw_file_lock_holder(int descriptor)
+{
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+
+	if (fcntl(descriptor, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_pid ? lock.l_pid : -1;
+}
+
+int rw_memory_file(const char *name)
+{
+	int descriptor = memfd_create(name, 0);
+
+	return descriptor < 0 ? -errno : descriptor;
 }
 
 int rw_make_raw(int descriptor)

@@ -52,6 +52,18 @@ struct rw_unix_pair {
 /// `capacity` of them means that there may be more. -ENOENT without the unix_diag module.
 int rw_unix_peers(struct rw_unix_pair *_Nonnull pairs, uint32_t capacity);
 
+/// 1 when what is written to the descriptor's file stays in memory (tmpfs, ramfs, hugetlbfs).
+int rw_is_in_memory(int descriptor);
+
+/// Takes the write lock of an open file; it goes with the descriptor. -EAGAIN: another has it.
+int rw_lock_file(int descriptor);
+
+/// Who holds that lock: 0 nobody, a pid, or -1 for a holder whose pid the kernel does not tell.
+int rw_file_lock_holder(int descriptor);
+
+/// memfd_create(2), to be inherited by a child: not closed on exec. A descriptor.
+int rw_memory_file(const char *_Nonnull name);
+
 /// Puts a terminal in raw mode for output only, so that nothing is translated. Not a terminal: 0.
 int rw_make_raw(int descriptor);
 
