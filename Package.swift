@@ -13,7 +13,8 @@ let c: [CSetting] = [.treatAllWarnings(as: .error)]
 let package = Package(
     name: "reservewatch",
     products: [
-        .executable(name: "reservewatch", targets: ["ReserveWatch"])
+        .executable(name: "reservewatch", targets: ["ReserveWatch"]),
+        .executable(name: "reservewatch-agent", targets: ["reservewatch-agent"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
@@ -36,12 +37,24 @@ let package = Package(
             name: "ReserveKernel", dependencies: ["CBPF", "CLinux"], swiftSettings: swift),
         .target(
             name: "ReserveBox", dependencies: ["CLinux", "CRecord"], swiftSettings: swift),
-        .target(name: "ReserveSinks", dependencies: ["ReserveModel"], swiftSettings: swift),
+        .target(
+            name: "ReserveSinks", dependencies: ["CLinux", "ReserveModel"], swiftSettings: swift),
+        .target(
+            name: "ReserveAgent",
+            dependencies: [
+                "CBPF", "CLinux", "CRecord", "ReserveBox", "ReserveKernel", "ReserveModel",
+                "ReserveRecord", "ReserveSinks",
+            ],
+            swiftSettings: swift),
+        // The watch by itself: small, for it is locked into memory whole.
+        .executableTarget(
+            name: "reservewatch-agent", dependencies: ["ReserveAgent", "ReserveKernel"],
+            path: "Sources/AgentMain", swiftSettings: swift),
         .executableTarget(
             name: "ReserveWatch",
             dependencies: [
-                "CBPF", "CLinux", "ReserveModel", "ReserveRecord", "ReserveKernel",
-                "ReserveSinks",
+                "CBPF", "CLinux", "CRecord", "ReserveAgent", "ReserveBox", "ReserveModel",
+                "ReserveRecord", "ReserveKernel", "ReserveSinks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),

@@ -143,6 +143,8 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	int prio;
+	unsigned long min_flt;
+	unsigned long maj_flt;
 };
 
 struct oom_control {

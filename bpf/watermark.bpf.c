@@ -3,7 +3,7 @@
  * Stem: watermark. Zones and nodes, sampled by a timer in the kernel: it keeps
  * its beat while every process is frozen, and sees the dips between two turns
  * of the agent's loop.
- * Hooks: iter/task once at the start, to find the nodes; SEC("syscall") once,
+ * Hooks: iter/task once at the start, to find the nodes and the watch itself; SEC("syscall") once,
  *        to arm a bpf_timer; its callback runs in softirq.
  * Emits: RW_WATERMARK_ZONE and RW_WATERMARK_NODE every report_ticks samples;
  *        on behalf of other stems what only time can tell: tasks that stay in
@@ -34,7 +34,11 @@ int find_nodes(struct bpf_iter__task *ctx)
 	struct kthread *kthread;
 	__u32 node;
 
-	if (!task || !(task->flags & PF_KSWAPD))
+	if (!task)
+		return 0;
+	if (task->pid == rw_shared.settings.self_tid)
+		rw_shared.self_task = (__u64)task;
+	if (!(task->flags & PF_KSWAPD))
 		return 0;
 	kthread = BPF_CORE_READ(task, worker_private);
 	pgdat = BPF_CORE_READ(kthread, data);
@@ -243,8 +247,20 @@ static __always_inline void measure_jiffy(void)
 	}
 }
 
+/* The watch's own page faults, as the kernel counts them for its thread. */
+static __always_inline void see_own_faults(void)
+{
+	struct task_struct *task = (void *)rw_shared.self_task;
+
+	if (!task || !rw_shared.settings.self_tgid)
+		return;
+	rw_shared.wide.self_major_faults = BPF_CORE_READ(task, maj_flt);
+	rw_shared.wide.self_minor_faults = BPF_CORE_READ(task, min_flt);
+}
+
 static int report_others(bool second)
 {
+	see_own_faults();
 	if (second)
 		find_nbd();
 	find_nbd_sockets();

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <termios.h>
@@ -24,6 +25,16 @@
 // The deepest stack that the loop is known to need, with room; locked memory
 // must hold it before the first stall, not fault it in during one.
 #define STACK_TOUCHED_BYTES (256 * 1024)
+// So that what little is allocated later (a changed swap table) needs no new page.
+#define HEAP_KEPT_BYTES (128 * 1024)
+
+static uint64_t read_clock(clockid_t clock)
+{
+	struct timespec now = {0};
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 int rw_set_io_flusher(void)
 {
@@ -41,8 +52,7 @@ static __attribute__((noinline)) void touch_stack(void)
 int rw_lock_memory(void)
 {
 	malloc_trim(0);
-	mallopt(M_TRIM_THRESHOLD, 1 << 30);
-	mallopt(M_MMAP_MAX, 0);
+	rw_keep_memory(HEAP_KEPT_BYTES);
 	touch_stack();
 	return mlockall(MCL_CURRENT | MCL_FUTURE) ? -errno : 0;
 }
@@ -83,14 +93,6 @@ int rw_read_signal(int descriptor)
 int rw_enter_network_namespace(int descriptor)
 {
 	return setns(descriptor, CLONE_NEWNET) ? -errno : 0;
-}
-
-static uint64_t read_clock(clockid_t clock)
-{
-	struct timespec now = {0};
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 uint64_t rw_boot_ns(void)
@@ -140,6 +142,43 @@ int rw_terminal_size(int descriptor, int *columns, int *rows)
 #define TMPFS_MAGIC 0x01021994
 #define RAMFS_MAGIC 0x858458f6
 #define HUGETLBFS_MAGIC 0x958458f6
+
+#define UNIX98_PTY_SLAVE_MAJOR 136
+#define UNIX98_PTY_MAJORS 8
+
+int rw_is_serial_terminal(int descriptor)
+{
+	struct stat status;
+	unsigned int number;
+
+	if (fstat(descriptor, &status) || !S_ISCHR(status.st_mode) || !isatty(descriptor))
+		return 0;
+	number = major(status.st_rdev);
+	return number < UNIX98_PTY_SLAVE_MAJOR ||
+	       number >= UNIX98_PTY_SLAVE_MAJOR + UNIX98_PTY_MAJORS;
+}
+
+void rw_keep_memory(size_t bytes)
+{
+	void *room;
+
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
+	mallopt(M_MMAP_MAX, 0);
+	room = malloc(bytes);
+	free(room);
+}
+
+int rw_end_with_parent(int parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0))
+		return -errno;
+	return getppid() == parent ? 0 : -ESRCH;
+}
+
+uint64_t rw_cpu_ns(void)
+{
+	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
 
 int rw_is_in_memory(int descriptor)
 {

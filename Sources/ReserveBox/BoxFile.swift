@@ -18,8 +18,16 @@ public enum BoxError: Error, Equatable, Sendable {
 
 /// Boxes by their path: made, opened, and checked before anything in them is believed.
 public enum BoxFile {
-    /// Where the agent of this host has its box.
-    public static let usualPath = "/run/reservewatch/box"
+    /// Where the agent of this host has its box: below /run, or where that is a disk, /dev/shm.
+    public static let usualPath = isInMemory("/run") ? "/run/reservewatch/box" : shmPath
+    private static let shmPath = "/dev/shm/reservewatch/box"
+
+    private static func isInMemory(_ directory: String) -> Bool {
+        let descriptor = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return rw_is_in_memory(descriptor) == 1
+    }
 
     /// Makes a box at `path`, readable by root and `group`. One that a dead writer left is kept
     /// beside it as `path.old`.
@@ -84,8 +92,18 @@ public enum BoxFile {
         let directory = String(path[..<slash])
         if mkdir(directory, 0o750) == 0 {
             if let group { _ = chown(directory, 0, group) }
-        } else if errno != EEXIST {
-            throw failure("make the directory", directory)
+            return
+        }
+        guard errno == EEXIST else { throw failure("make the directory", directory) }
+        // Somebody else's directory: they could put a file of theirs in our place.
+        var status = stat()
+        guard lstat(directory, &status) == 0 else { throw failure("look at", directory) }
+        let isOurs =
+            status.st_mode & S_IFMT == S_IFDIR
+            && (status.st_uid == 0 || status.st_uid == geteuid())
+            && (status.st_mode & 0o022 == 0 || status.st_mode & 0o1000 != 0)
+        guard isOurs else {
+            throw .foreign(path: path, reason: "others may write to its directory \(directory)")
         }
     }
 
@@ -157,6 +175,15 @@ public enum BoxFile {
         }
         return BoxReader(
             memory: memory, mappedBytes: bytes, descriptor: descriptor, start: start)
+    }
+
+    /// How often the loop of a box's writer turned; 0 as long as there is no box.
+    public static func beats(of descriptor: Int32) -> UInt64 {
+        var header = rw_box_header()
+        let count = withUnsafeMutableBytes(of: &header) {
+            pread(descriptor, $0.baseAddress, $0.count, 0)
+        }
+        return count == MemoryLayout<rw_box_header>.size ? header.beats : 0
     }
 
     /// Why a segment is not to be read as a box, or nil.

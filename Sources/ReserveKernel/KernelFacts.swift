@@ -128,7 +128,7 @@ public struct KernelFacts: Equatable, Sendable {
 }
 
 /// A small file's text, or nil when it cannot be read. Bytes that are no UTF-8 are replaced.
-func readFile(_ path: String, limit: Int) -> String? {
+public func readFile(_ path: String, limit: Int) -> String? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }

@@ -120,6 +120,7 @@ public struct LiveKernel: ~Copyable {
         shared.pointee.settings.nbd_index_idr = facts.symbols["nbd_index_idr"] ?? 0
         shared.pointee.settings.swap_info = facts.symbols["swap_info"] ?? 0
         shared.pointee.settings.slab_objects = programs.contains("slab_object_freed") ? 1 : 0
+        shared.pointee.settings.self_tid = UInt32(getpid())
         shared.pointee.settings.drops_by_reason = programs.contains("socket_filtered") ? 0 : 1
         shared.pointee.settings.nbd_phases = programs.contains("nbd_sent") ? 1 : 0
         shared.pointee.settings.walk_waiters = programs.contains("throttle_exit") ? 0 : 1
@@ -218,6 +219,14 @@ public struct LiveKernel: ~Copyable {
 
     /// Name and stem of the attached program with this index.
     public func program(at index: Int) -> (name: String, stem: Int) { watched[index] }
+
+    /// Counts from now on what this process itself allocates and reclaims; its thread must be
+    /// the one that attached. ``Self/faultsKnown`` tells whether its faults are seen as well.
+    public func countOwn(_ isOn: Bool) {
+        shared.pointee.settings.self_tgid = isOn ? UInt32(getpid()) : 0
+    }
+
+    public var faultsKnown: Bool { shared.pointee.self_task != 0 }
 
     /// Stops the sampling and puts the figures of this moment into the ring: for the end.
     public func reportFinally() {

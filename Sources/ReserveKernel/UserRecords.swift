@@ -118,6 +118,11 @@ public enum UserRecords {
         return record
     }
 
+    /// After it a stream tells its final totals.
+    public static func stopped(bootNanoseconds: UInt64) -> rw_header {
+        bare(RW_AGENT_STOPPED, bootNanoseconds: bootNanoseconds)
+    }
+
     /// A bare header of the agent's stem: time passed, or the agent stopped.
     public static func bare(_ kind: rw_agent_kind, bootNanoseconds: UInt64) -> rw_header {
         userHeader(

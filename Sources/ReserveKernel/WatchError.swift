@@ -17,6 +17,18 @@ public enum WatchError: Error, Equatable, Sendable {
     case notARecording(path: String, reason: String)
     /// A file does not describe a kernel: neither BTF nor a kernel's configuration.
     case notAKernel(path: String, reason: String, remedy: String)
+    /// A file is no black box, or not one to be believed.
+    case notABox(path: String, reason: String)
+    /// Nobody writes a black box there.
+    case noAgent(path: String)
+    /// Another agent writes it already.
+    case agentRuns(path: String, pid: Int32)
+    /// The agent whose box was read ended without a word.
+    case agentGone(path: String)
+    /// The agent that a reader started ended at once; it said why itself.
+    case agentFailed(status: Int32)
+    /// A word of the agent's own command line.
+    case badSetting(word: String, reason: String)
     /// A limit of the host was met while starting.
     case resources(operation: String, errno: Int32)
 
@@ -27,7 +39,10 @@ public enum WatchError: Error, Equatable, Sendable {
         case .kernelUnsuitable: return 69  // EX_UNAVAILABLE
         case .output: return 73  // EX_CANTCREAT
         case .input: return 66  // EX_NOINPUT
-        case .notARecording, .notAKernel: return 65  // EX_DATAERR
+        case .notARecording, .notAKernel, .notABox: return 65  // EX_DATAERR
+        case .agentFailed(let status): return status
+        case .badSetting: return 64  // EX_USAGE
+        case .noAgent, .agentRuns, .agentGone: return 75  // EX_TEMPFAIL
         case .resources: return 71  // EX_OSERR
         }
     }
@@ -47,6 +62,20 @@ public enum WatchError: Error, Equatable, Sendable {
             return "\(path) is no recording: \(reason); name a file made by events --record"
         case .notAKernel(let path, let reason, let remedy):
             return "\(path) describes no kernel: \(reason); \(remedy)"
+        case .notABox(let path, let reason):
+            return "\(path) is no black box of this host: \(reason)"
+        case .noAgent(let path):
+            return "no agent has its black box at \(path); start one: reservewatch agent"
+        case .agentRuns(let path, let pid):
+            let who = pid > 0 ? "process \(pid)" : "another agent"
+            return "\(who) writes \(path) already; stop it, or name another --box"
+        case .agentGone(let path):
+            return "the agent that wrote \(path) died; what it saw is in the box: "
+                + "reservewatch replay \(path)"
+        case .agentFailed(let status):
+            return "the agent ended with status \(status)"
+        case .badSetting(let word, let reason):
+            return "the agent does not take \"\(word)\": \(reason)"
         case .resources(let operation, let errno):
             return "cannot \(operation): \(describe(errno: errno))"
         }

@@ -50,7 +50,7 @@ public struct SinkState: Sendable {
 
 /// Where verdict and alerts stand: what a reader that comes later goes on from.
 public struct Standing: Sendable {
-    public struct Track: Sendable {
+    public struct Track: Sendable, Equatable {
         public var track = Alert.Track.pressure
         public var level = Alert.Level.resolved
         public var incident: UInt32 = 0
@@ -65,4 +65,44 @@ public struct Standing: Sendable {
     public var tracks = InlineArray<2, Track>(repeating: Track())
 
     public init() {}
+}
+
+extension Standing: Equatable {
+    public static func == (one: Standing, other: Standing) -> Bool {
+        guard one.state == other.state,
+            one.stateSinceBootNanoseconds == other.stateSinceBootNanoseconds
+        else { return false }
+        for index in 0..<2 where one.tracks[index] != other.tracks[index] { return false }
+        return true
+    }
+}
+
+extension Picture {
+    /// Where verdict and alerts stand now.
+    public var standing: Standing {
+        var standing = Standing()
+        standing.state = verdict.state
+        standing.stateSinceBootNanoseconds = verdict.sinceBootNanoseconds
+        for index in 0..<2 {
+            let track = alerts[index]
+            standing.tracks[index].track = track.track
+            standing.tracks[index].level = track.level
+            standing.tracks[index].incident = track.incident
+            standing.tracks[index].peak = track.peak
+            standing.tracks[index].sinceBootNanoseconds = track.sinceBootNanoseconds
+            standing.tracks[index].told = track.told
+        }
+        return standing
+    }
+
+    /// The NBD disks that swap lies on, once each. Allocates.
+    public var nbdDisksWithSwap: [String] {
+        var disks: [String] = []
+        for index in swaps.indices where !swaps[index].nbdDisk.isEmpty {
+            let name = swaps[index].nbdDisk
+            let disk = String(decoding: (0..<name.count).map { name[$0] }, as: UTF8.self)
+            if !disks.contains(disk) { disks.append(disk) }
+        }
+        return disks
+    }
 }

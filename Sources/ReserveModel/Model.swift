@@ -46,6 +46,9 @@ public struct Model: Sendable {
         self.policy = policy
     }
 
+    /// Whether a tick at `now` would make a summary.
+    public func isSummaryDue(at now: UInt64) -> Bool { now >= nextSummary }
+
     /// Takes one event in. Does not allocate.
     public mutating func apply(_ event: Event, notices: inout NoticeQueue) {
         if event.bootNanoseconds > picture.nowBootNanoseconds {

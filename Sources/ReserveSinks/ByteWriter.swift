@@ -27,6 +27,13 @@ public struct ByteWriter: ~Copyable {
         isWhole = true
     }
 
+    /// Gives up what is behind `limit`, whole characters of UTF-8 only.
+    mutating func cut(to limit: Int) {
+        guard used > limit else { return }
+        used = limit
+        while used > 0, buffer[used] & 0xc0 == 0x80 { used -= 1 }
+    }
+
     public mutating func byte(_ value: UInt8) {
         guard used < buffer.count else {
             isWhole = false

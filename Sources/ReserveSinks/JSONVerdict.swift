@@ -75,6 +75,20 @@ extension ByteWriter {
     }
 
     mutating func alert(_ alert: Alert, picture: borrowing Picture) {
+        briefAlert(alert, picture: picture)
+        open("evidence")
+        evidence(picture.verdict.evidence, picture: picture)
+        close()
+        if let reserve = picture.reserveBytes { field("reserve_bytes", reserve) }
+        if alert.track == .exposure {
+            if let exposure = picture.exposure { self.exposure(exposure) }
+        } else {
+            waiting(picture)
+        }
+    }
+
+    /// Without evidence and without those who wait: for places that take short lines only.
+    mutating func briefAlert(_ alert: Alert, picture: borrowing Picture) {
         field("track", word: alert.track.word)
         field("level", word: alert.level.word)
         field("incident", alert.incident)
@@ -96,15 +110,6 @@ extension ByteWriter {
             field("silent_server", word: alert.findings.silentServer.word)
         }
         field("advice", word: alert.reasons.advice)
-        open("evidence")
-        evidence(picture.verdict.evidence, picture: picture)
-        close()
-        if let reserve = picture.reserveBytes { field("reserve_bytes", reserve) }
-        if alert.track == .exposure {
-            if let exposure = picture.exposure { self.exposure(exposure) }
-        } else {
-            waiting(picture)
-        }
     }
 
     /// Who waits, the longest first as they came: direct reclaim, then the throttle.

@@ -45,6 +45,9 @@ public struct OutputQueue: ~Copyable {
     /// Whether something waits, so that poll(2) should ask for POLLOUT.
     public var isWaiting: Bool { used > 0 && failure == 0 }
 
+    var waitingDescriptor: Int32 { isWaiting ? descriptor : -1 }
+    public var waitingBytes: Int { used }
+
     /// Takes one whole line or frame, or drops and counts it.
     public mutating func append(_ bytes: UnsafeRawBufferPointer) {
         guard failure == 0 else {

@@ -16,7 +16,9 @@ extension ByteWriter {
 
     /// One line: level, verdict, figures, what explains it, what to do. Also what goes to kmsg,
     /// which takes lines of less than a kilobyte.
-    mutating func alertLine(_ alert: Alert, picture: borrowing Picture, pageKB: UInt64) {
+    mutating func alertLine(
+        _ alert: Alert, picture: borrowing Picture, pageKB: UInt64, isBrief: Bool = false
+    ) {
         switch alert.level {
         case .critical: text("CRITICAL")
         case .warning: text("WARNING")
@@ -42,6 +44,7 @@ extension ByteWriter {
             exposureText(alert, picture: picture)
         } else {
             pressureText(alert, picture: picture, pageKB: pageKB)
+            if !isBrief { waitingText(picture) }
         }
         text("; do: ")
         text(alert.reasons.advice)
@@ -96,7 +99,6 @@ extension ByteWriter {
         if !first { byte(UInt8(ascii: ")")) }
         evidenceText(picture.verdict.evidence, pageKB: pageKB)
         findingsText(alert.findings, picture.verdict.evidence, picture: picture)
-        waitingText(picture)
     }
 
     private mutating func evidenceText(_ evidence: HostVerdict.Evidence, pageKB: UInt64) {

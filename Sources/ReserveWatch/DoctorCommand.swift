@@ -3,6 +3,7 @@
 import ArgumentParser
 import CBPF
 import Glibc
+import ReserveAgent
 import ReserveKernel
 
 struct DoctorCommand: ParsableCommand {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import ReserveAgent
 import ReserveKernel
 
 /// `doctor` for a kernel that does not run: no root, nothing loaded.

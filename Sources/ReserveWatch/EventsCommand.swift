@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import ReserveAgent
 import ReserveKernel
 import ReserveModel
 import ReserveSinks
 
 extension LineFormat: ExpressibleByArgument {}
-extension HookPlan.Arm: ExpressibleByArgument {}
 
 extension NoticeKind: ExpressibleByArgument {
     public init?(argument: String) {
@@ -58,7 +58,11 @@ struct EventsCommand: ParsableCommand {
         discussion: """
             JSON lines on standard output, described by docs/schema/events.schema.json. \
             Each second a summary line holds exact totals since the start; the last line \
-            is the summary of it all. Needs root.
+            is the summary of it all.
+
+            Reads the black box of the agent that runs; where none runs, starts one of its own, \
+            which needs root. It may freeze with the host: what it missed it reads up \
+            afterwards, and what is not there any more it counts.
 
             EXAMPLES
               reservewatch events
@@ -79,57 +83,28 @@ struct EventsCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Keep the raw records in this file, for replay.", valueName: "file"))
     var record: String?
 
-    @Option(help: "Milliseconds between two samples of the zones in the kernel, 1 to 1000.")
-    var samplePeriod: Int = 10
-
-    @Option(help: "Milliseconds from which a stay in direct reclaim is told, 1 to 10000.")
-    var slow: Int = 50
-
-    @Option(
-        help: ArgumentHelp(
-            "Watch what costs more than a calm host should pay: slab or skbs; may be repeated.",
-            discussion: """
-                slab: every object that is allocated or freed, by cache. skbs: every packet \
-                buffer that is allocated. docs/cost.md has what they cost.
-                """,
-            valueName: "what"))
-    var arm: [HookPlan.Arm] = []
-
-    @Option(help: "Size of the kernel's ring in KiB, a power of two from 4 to 65536.")
-    var ring: Int = 1024
+    @OptionGroup var source: SourceOptions
+    @OptionGroup var watch: WatchOptions
 
     mutating func validate() throws {
         if let duration, !(duration > 0 && duration <= 31_536_000) {
             throw ValidationError("--duration \(duration) is not within 0 and 31536000 seconds.")
         }
-        guard (1...1000).contains(samplePeriod) else {
-            throw ValidationError("--sample-period \(samplePeriod) is not within 1 and 1000.")
-        }
-        guard (1...10000).contains(slow) else {
-            throw ValidationError("--slow \(slow) is not within 1 and 10000.")
-        }
-        guard (4...65536).contains(ring), ring & (ring - 1) == 0 else {
-            throw ValidationError("--ring \(ring) is not a power of two from 4 to 65536.")
-        }
     }
 
     func run() throws {
-        var configuration = Watch.Configuration()
-        configuration.kinds = lines.kinds
-        configuration.format = format
-        configuration.output = lines.output
-        configuration.recording = record
-        configuration.policy = lines.policy
-        configuration.durationNanoseconds = duration.map { UInt64($0 * 1_000_000_000) }
-        configuration.settings.samplePeriodNanoseconds = UInt64(samplePeriod) * 1_000_000
-        configuration.settings.reportPeriodNanoseconds = UInt64(max(samplePeriod, 100)) * 1_000_000
-        configuration.settings.slowThresholdNanoseconds = UInt64(slow) * 1_000_000
-        configuration.settings.ringBytes = UInt32(ring) * 1024
-        configuration.settings.armed = Set(arm)
+        var choice = source.choice(watch)
+        choice.settings.intervalMilliseconds = Int(min(lines.interval, 1) * 1000)
         let failure: Int32
         do throws(WatchError) {
-            var watch = try Watch(configuration)
-            failure = watch.run()
+            let stream = try Stream.toReader(
+                path: lines.output, format: format, kinds: lines.kinds, policy: lines.policy)
+            let recording: RecordingSink? =
+                if let record { try RecordingSink.toReader(path: record) } else { nil }
+            var run = try LiveRun.start(
+                choice, stream: stream, recording: recording,
+                durationNanoseconds: duration.map { UInt64($0 * 1_000_000_000) })
+            failure = try run.run()
         } catch {
             throw leave(error)
         }

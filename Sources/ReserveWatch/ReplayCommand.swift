@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Glibc
+import ReserveAgent
 import ReserveKernel
 import ReserveModel
 import ReserveRecord
@@ -55,15 +56,15 @@ struct ReplayCommand: ParsableCommand {
         } catch {
             throw .notARecording(path: recording, reason: "it does not begin like one")
         }
-        var stream = try Stream(
+        var stream = try Stream.toReader(
             path: lines.output, format: format == .text ? .text : .json,
-            kinds: format == .words ? [] : lines.kinds, policy: lines.policy, isLive: false)
+            kinds: format == .words ? [] : lines.kinds, policy: lines.policy)
         while let record = reader.next() {
             stream.take(record)
-            stream.flush()
+            stream.writeAll()
         }
         if format == .words { stream.writeWords() }
-        stream.flush()
+        stream.writeAll()
         if reader.damagedBytes > 0 {
             printError("\(recording): \(reader.damagedBytes) damaged bytes were passed over")
         }

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import ReserveAgent
 import ReserveKernel
-
-/// The version of this build, in the stream's first line and in `--version`.
-let agentVersion = "0.1.0"
 
 @main
 struct Reservewatch: ParsableCommand {
@@ -18,6 +16,7 @@ struct Reservewatch: ParsableCommand {
             it, who is put to sleep for it, and what the device does meanwhile.
 
             EXAMPLES
+              reservewatch agent --alert-to kmsg         the watch, as a service runs it
               reservewatch events                        JSON lines until Ctrl-C
               reservewatch events --format text          the same, to read
               reservewatch events --kind throttle --kind oom
@@ -32,22 +31,27 @@ struct Reservewatch: ParsableCommand {
                0  it did what was asked
                1  doctor found a signal missing, or could not read what it needs to know
               64  wrong usage
-              65  the input is not what it was taken for: no recording, no kernel
+              65  the input is not what it was taken for: no recording, box or kernel
               66  the input cannot be read
               69  this kernel cannot be watched (no BPF, no BTF, too old)
               71  the host had no resources to start with
               73  the output cannot be opened
               74  the output failed on the way
+              75  no agent runs, or another one does, or it died
               77  not permitted: not root, missing capability, lockdown
               78  doctor found this host unfit to swap over NBD
             """,
         version: agentVersion,
-        subcommands: [EventsCommand.self, ReplayCommand.self, DoctorCommand.self]
+        subcommands: [
+            AgentCommand.self, EventsCommand.self, ReplayCommand.self, DoctorCommand.self,
+        ]
     )
 }
 
 /// Prints the sentence of an error and leaves with its status.
 func leave(_ error: WatchError) -> ExitCode {
+    // The agent that we started has said why by itself.
+    if case .agentFailed = error { return ExitCode(error.exitStatus) }
     printError(error.sentence)
     return ExitCode(error.exitStatus)
 }

@@ -27,10 +27,21 @@ struct Command {
         var binary = Self.binary
         if !through.isEmpty {
             // The checkout may lie where only root may go.
-            binary = NSTemporaryDirectory() + "/reservewatch-\(UUID().uuidString)"
+            let directory = NSTemporaryDirectory() + "/reservewatch-\(UUID().uuidString)"
+            try FileManager.default.createDirectory(
+                atPath: directory, withIntermediateDirectories: false,
+                attributes: [.posixPermissions: 0o755])
+            binary = directory + "/reservewatch"
             try FileManager.default.copyItem(atPath: Self.binary, toPath: binary)
+            try FileManager.default.copyItem(
+                atPath: Self.binary + "-agent", toPath: binary + "-agent")
         }
-        defer { if !through.isEmpty { try? FileManager.default.removeItem(atPath: binary) } }
+        defer {
+            if !through.isEmpty {
+                let directory = (binary as NSString).deletingLastPathComponent
+                try? FileManager.default.removeItem(atPath: directory)
+            }
+        }
         process.arguments = through + [binary] + arguments
         let output = Pipe()
         let errors = Pipe()

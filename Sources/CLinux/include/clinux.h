@@ -6,7 +6,10 @@
 #ifndef RESERVEWATCH_CLINUX_H
 #define RESERVEWATCH_CLINUX_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "writer.h"
 
 /// prctl(2) PR_SET_IO_FLUSHER: allocations of this process do not wait for I/O
 /// that it may itself be serving. Needs CAP_SYS_RESOURCE.
@@ -51,6 +54,23 @@ struct rw_unix_pair {
 /// sock_diag(7): connected unix sockets of this network namespace, into `pairs`. How many;
 /// `capacity` of them means that there may be more. -ENOENT without the unix_diag module.
 int rw_unix_peers(struct rw_unix_pair *_Nonnull pairs, uint32_t capacity);
+
+/// 1 when the descriptor is a serial line or a console: a terminal that takes bytes into a
+/// buffer of its own. 0: anything else, pseudo terminals too.
+int rw_is_serial_terminal(int descriptor);
+
+/// Has write(2) of a terminal take its buffer now: it keeps it for all later writes of up to
+/// so many bytes at once.
+#define RW_TERMINAL_CHUNK 1024
+
+/// mallopt(3): memory from free(3) is kept, and so much is there before it is asked for.
+void rw_keep_memory(size_t bytes);
+
+/// prctl(2) PR_SET_PDEATHSIG: SIGTERM when the parent dies. -ESRCH: it is gone already.
+int rw_end_with_parent(int parent);
+
+/// Nanoseconds of processor time that this process has used.
+uint64_t rw_cpu_ns(void);
 
 /// 1 when what is written to the descriptor's file stays in memory (tmpfs, ramfs, hugetlbfs).
 int rw_is_in_memory(int descriptor);

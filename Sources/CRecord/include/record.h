@@ -820,6 +820,8 @@ struct rw_wide_counters {
 	rw_u64 self_direct_reclaims;
 	rw_u64 self_sink_pages;
 	rw_u64 self_sink_direct_reclaims;
+	rw_u64 self_major_faults; /* task->maj_flt as it stands, from the thread's birth on */
+	rw_u64 self_minor_faults;
 };
 
 struct rw_counters_record {
@@ -864,8 +866,8 @@ _Static_assert(sizeof(struct rw_program) == 72, "rw_program");
 _Static_assert(sizeof(struct rw_host) == 272, "rw_host");
 _Static_assert(sizeof(struct rw_hook) == 224, "rw_hook");
 _Static_assert(sizeof(struct rw_counters) == 848, "rw_counters");
-_Static_assert(sizeof(struct rw_wide_counters) == 424, "rw_wide_counters");
-_Static_assert(sizeof(struct rw_counters_record) == 1464, "rw_counters_record");
+_Static_assert(sizeof(struct rw_wide_counters) == 440, "rw_wide_counters");
+_Static_assert(sizeof(struct rw_counters_record) == 1480, "rw_counters_record");
 _Static_assert(sizeof(struct rw_self) == 120, "rw_self");
 _Static_assert(sizeof(struct rw_sink) == 144, "rw_sink");
 _Static_assert(sizeof(struct rw_exposure) == 104, "rw_exposure");

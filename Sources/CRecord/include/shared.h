@@ -102,6 +102,7 @@ struct rw_shared {
 	struct rw_wide_counters wide;
 	rw_u64 serial; /* last serial given to a reserve block */
 	rw_u64 socket_serial;
+	rw_u64 self_task; /* struct task_struct * of the thread with settings.self_tid */
 	rw_u64 cache_serial;
 	/* By stem: number of the current 100 ms window, and how many records it has had. */
 	rw_u64 window[RW_STEM_SLOTS];

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CBPF
+import CLinux
+import Glibc
+import ReserveBox
+import ReserveKernel
+import ReserveModel
+import ReserveRecord
+import ReserveSinks
+
+/// The watch: one loop that drains the ring, keeps the picture, writes alerts to what it has
+/// open, and publishes every record into the black box.
+///
+/// After ``init(_:version:)`` it takes no memory, opens nothing and waits for nobody; the one
+/// exception is a change of /proc/swaps, which it looks up in sysfs.
+public struct Watch: ~Copyable {
+    private var kernel: LiveKernel
+    private let pressure: PressureFile
+    private let vmstat: VmstatFallback
+    private var exposure: ExposureFiles
+    /// Only where the kernel refuses to sample the zones by itself.
+    private var zoneinfo: ZoneinfoFallback?
+    private let swaps: SwapTable
+    private let signals: Int32
+    private var box: BoxWriter
+    private var stream: Stream
+    private var recording: RecordingSink?
+    private var sinks: AlertSinks
+    private var beatLine: BeatLine?
+    private var beat = UserRecords.Beat()
+    private var own = UserRecords.Own()
+    private var sums = SumRecords()
+    private var lastTurn: UInt64 = 0
+    /// When what costs a system call for each program is due again, and the totals.
+    private var nextSecond: UInt64 = 0
+    private var nextExposure: UInt64 = 0
+    private var nextTotals: UInt64 = 0
+    private let settings: AgentSettings
+    private let missing: UInt64
+
+    /// How long a turn of the loop sleeps at most.
+    private static let beatMilliseconds: Int32 = 100
+    private static let second: UInt64 = 1_000_000_000
+
+    /// Opens, loads, attaches, rehearses, then locks itself into memory.
+    public init(_ settings: AgentSettings, version: String) throws(WatchError) {
+        let facts = try KernelFacts.discover()
+        let signals = rw_open_signals()
+        if signals < 0 { throw .resources(operation: "watch for signals", errno: signals) }
+        let stream = try Stream.forLoop(
+            path: settings.eventsTo, format: settings.eventsFormat, policy: settings.policy)
+        let recording: RecordingSink? =
+            if let path = settings.recordTo { try RecordingSink.forLoop(path: path) } else { nil }
+        let sinks = try AlertSinks(settings.alertsTo, format: settings.alertFormat)
+        let beatLine: BeatLine? =
+            if let path = settings.beatTo { try BeatLine(path: path) } else { nil }
+        let box = try openBox(settings, version: version)
+        let vmstat = try VmstatFallback()
+        let swaps = try SwapTable()
+        let kernel = try LiveKernel.attach(facts: facts, settings: settings.kernelSettings)
+        let missing = kernel.choices.filter { $0.programs.isEmpty }.reduce(0) { $0 | $1.known }
+        let zoneinfo: ZoneinfoFallback? =
+            missing & UInt64(RW_KNOWN_ZONES.rawValue) != 0 ? try ZoneinfoFallback() : nil
+        self.settings = settings
+        self.missing = missing
+        self.zoneinfo = zoneinfo
+        self.signals = signals
+        self.box = box
+        self.stream = stream
+        self.recording = recording
+        self.sinks = sinks
+        self.beatLine = beatLine
+        self.vmstat = vmstat
+        self.swaps = swaps
+        self.kernel = kernel
+        pressure = PressureFile()
+        exposure = ExposureFiles()
+        open(Survival.protect(realTimePriority: settings.realTimePriority), version: version)
+    }
+
+    /// Tells who watches, and with what.
+    private mutating func open(_ protections: [HookPlan.Choice], version: String) {
+        var host = UserRecords.host(settings: settings.kernelSettings, version: version)
+        withUnsafeBytes(of: &host) { take($0) }
+        for choice in kernel.choices + protections {
+            var hook = UserRecords.hook(choice)
+            withUnsafeBytes(of: &hook) { take($0) }
+        }
+        readSwaps()
+        // Everything that an incident will want is done once now: its code and memory are
+        // there, and so are the buffers that the kernel takes at a first write.
+        sinks.rehearse(stream.model.picture, at: rw_boot_ns())
+        turn()
+        own = .now(boxBytes: box.bytes)
+        kernel.countOwn(true)
+        lastTurn = rw_boot_ns()
+        beat = UserRecords.Beat()
+    }
+
+    private mutating func readSwaps() {
+        let now = rw_boot_ns()
+        // Collected first: the table and the stream are both parts of self.
+        var records: [[UInt8]] = []
+        swaps.read(bootNanoseconds: now) { records.append([UInt8]($0)) }
+        for record in records { record.withUnsafeBytes { take($0) } }
+        exposure.follow(disks: stream.model.picture.nbdDisksWithSwap)
+        nextExposure = 0
+    }
+
+    /// One record on its way: published and recorded as it is, then decoded, modelled, told.
+    private mutating func take(_ record: UnsafeRawBufferPointer) {
+        box.publish(record)
+        recording?.take(record)
+        stream.take(record) { notice, picture in sinks.tell(notice, picture: picture) }
+    }
+
+    /// Runs until a signal, then tells the final totals.
+    ///
+    /// - Returns: the errno that ended the event output early, or 0.
+    public mutating func run() -> Int32 {
+        var stopping = false
+        turn()
+        while !stopping {
+            let signalled = wait()
+            turn()
+            if signalled { stopping = true }
+            if stream.failure != 0 { stopping = true }
+        }
+        kernel.countOwn(false)
+        // What moves on its own is reported once more, so that the last totals are all of
+        // one moment; then what that put into the ring.
+        kernel.reportFinally()
+        drain()
+        tellSecond(rw_boot_ns())
+        tellTotals(rw_boot_ns())
+        tell(.init(RW_AGENT_STOPPED.rawValue))
+        box.end(at: rw_boot_ns())
+        sinks.flush(rw_boot_ns())
+        stream.finish(withinMilliseconds: 2000)
+        recording?.finish(withinMilliseconds: 2000)
+        sinks.finish(withinMilliseconds: 500)
+        return stream.failure
+    }
+
+    /// Sleeps until the next beat, a signal, a change of the swap table, or room in an output.
+    ///
+    /// - Returns: whether a signal asks to stop.
+    private mutating func wait() -> Bool {
+        // Few enough for the memory that poll(2) has on its stack.
+        var entries: InlineArray<4, pollfd> = [
+            pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: swaps.descriptor, events: Int16(POLLPRI), revents: 0),
+            pollfd(fd: stream.waitingDescriptor, events: Int16(POLLOUT), revents: 0),
+            pollfd(fd: recording?.waitingDescriptor ?? -1, events: Int16(POLLOUT), revents: 0),
+        ]
+        let ready = withUnsafeMutableBytes(of: &entries) { bytes in
+            poll(bytes.assumingMemoryBound(to: pollfd.self).baseAddress, 4, Self.beatMilliseconds)
+        }
+        guard ready > 0 else { return false }
+        if entries[1].revents & Int16(POLLPRI | POLLERR) != 0 {
+            readSwaps()
+            kernel.findNewSockets()
+        }
+        guard entries[0].revents != 0 else { return false }
+        let signal = rw_read_signal(signals)
+        return signal == SIGINT || signal == SIGTERM || signal == SIGHUP
+    }
+
+    private mutating func turn() {
+        let now = rw_boot_ns()
+        beat.count += 1
+        if lastTurn > 0 {
+            beat.worstGapNanoseconds = max(beat.worstGapNanoseconds, now - lastTurn)
+        }
+        lastTurn = now
+        box.beat(beat.count, at: now)
+        beatLine?.beat(at: now)
+        drain()
+        zoneinfo?.sample(bootNanoseconds: now) { record in
+            box.publish(record)
+            recording?.take(record)
+            stream.take(record) { notice, picture in sinks.tell(notice, picture: picture) }
+        }
+        if now >= nextSecond {
+            nextSecond = now + Self.second
+            tellSecond(now)
+        }
+        if now >= nextExposure, stream.model.picture.verdict.state <= .calm {
+            nextExposure = now + 10 * Self.second
+            var record = exposure.sample(bootNanoseconds: now)
+            withUnsafeBytes(of: &record) { take($0) }
+        }
+        // A summary is made of the totals of its own moment.
+        if now >= nextTotals || stream.model.isSummaryDue(at: now) { tellTotals(now) }
+        tell(.init(RW_AGENT_TICK.rawValue))
+        tellStanding(now)
+        sinks.flush(now)
+        stream.flush()
+        recording?.flush()
+    }
+
+    private mutating func drain() {
+        kernel.drain { record in
+            box.publish(record)
+            recording?.take(record)
+            stream.take(record) { notice, picture in sinks.tell(notice, picture: picture) }
+        }
+    }
+
+    /// What the kernel is asked for each second only: pressure, and what it skipped.
+    private mutating func tellSecond(_ now: UInt64) {
+        if var record = pressure.sample(bootNanoseconds: now) {
+            withUnsafeBytes(of: &record) { take($0) }
+        }
+        tellMissed(now)
+        var account = UserRecords.own(own, kernel: kernel, bootNanoseconds: now)
+        withUnsafeBytes(of: &account) { take($0) }
+        sums.changed(in: stream.model.picture, at: now) { record in
+            // What these say the watch's own model knows already.
+            box.publish(record)
+            recording?.take(record)
+        }
+        var changed = InlineArray<4, rw_sink>(repeating: rw_sink())
+        var count = 0
+        sinks.states(at: now) { record in
+            guard count < 4 else { return }
+            changed[count] = record.loadUnaligned(as: rw_sink.self)
+            count += 1
+        }
+        for index in 0..<count {
+            var record = changed[index]
+            withUnsafeBytes(of: &record) { take($0) }
+        }
+    }
+
+    private mutating func tellMissed(_ now: UInt64) {
+        var changed = InlineArray<64, UInt64>(repeating: 0)
+        var indices = InlineArray<64, Int>(repeating: 0)
+        var count = 0
+        beat.missedKnown = kernel.readMissed(into: &beat.missed) { index, missed in
+            guard count < 64 else { return }
+            changed[count] = missed
+            indices[count] = index
+            count += 1
+        }
+        for place in 0..<count {
+            let program = kernel.program(at: indices[place])
+            var record = UserRecords.program(
+                name: program.name, stem: program.stem, missed: changed[place],
+                bootNanoseconds: now)
+            withUnsafeBytes(of: &record) { take($0) }
+        }
+    }
+
+    /// The totals of this moment.
+    private mutating func tellTotals(_ now: UInt64) {
+        nextTotals = now + Self.second
+        beat.readerLost = stream.lost + (recording?.lost ?? 0)
+        var record = rw_counters_record()
+        UserRecords.counters(
+            kernel: kernel, vmstat: vmstat, missing: missing, beat: beat, bootNanoseconds: now,
+            into: &record)
+        withUnsafeBytes(of: &record) { take($0) }
+    }
+
+    /// The bare record that makes the model act on what came before.
+    private mutating func tell(_ kind: rw_agent_kind) {
+        var bare = UserRecords.bare(kind, bootNanoseconds: rw_boot_ns())
+        withUnsafeBytes(of: &bare) { take($0) }
+    }
+
+    /// Where verdict and alerts stand, when that changed: for those who come later.
+    private mutating func tellStanding(_ now: UInt64) {
+        guard var record = sums.standing(of: stream.model.picture, at: now) else { return }
+        withUnsafeBytes(of: &record) { take($0) }
+    }
+}
+
+/// A line each beat, for whoever measures from outside how steady the loop is.
+struct BeatLine: ~Copyable {
+    private var output: Output
+    private var writer = ByteWriter(capacityBytes: 64)
+
+    init(path: String) throws(WatchError) {
+        output = try openForLoop(path, capacityBytes: 4096)
+    }
+
+    mutating func beat(at bootNanoseconds: UInt64) {
+        writer.clear()
+        writer.text("B ")
+        writer.number(bootNanoseconds)
+        writer.text("\n")
+        output.append(writer.bytes)
+        output.flush()
+    }
+}
+
+/// The black box that the settings ask for.
+private func openBox(
+    _ settings: AgentSettings, version: String
+) throws(WatchError) -> BoxWriter {
+    let size = BoxSize(ringBytes: settings.boxRingKiB << 10)
+    do throws(BoxError) {
+        switch settings.box {
+        case .path(let path):
+            return try BoxFile.create(
+                path: path, size: size, group: settings.group, agentVersion: version)
+        case .descriptor(let number):
+            return try BoxFile.write(
+                to: number, path: "the box", size: size, agentVersion: version)
+        }
+    } catch {
+        throw WatchError(error)
+    }
+}

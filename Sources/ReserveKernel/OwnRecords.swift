@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CBPF
+import CLinux
+import Glibc
+
+/// What the watch tells of itself.
+extension UserRecords {
+    /// Figures of the watch that do not change after its start.
+    public struct Own: Sendable {
+        public var lockedKiB: UInt64 = 0
+        public var residentKiB: UInt64 = 0
+        public var threads: UInt32 = 0
+        public var boxBytes: UInt64 = 0
+        /// Faults that it had before its loop began.
+        public var majorFaultsBefore: UInt64 = 0
+        public var minorFaultsBefore: UInt64 = 0
+
+        public init() {}
+
+        /// As /proc says now. Allocates: for the start.
+        public static func now(boxBytes: Int) -> Own {
+            var own = Own()
+            own.boxBytes = UInt64(boxBytes)
+            let status = readFile("/proc/self/status", limit: 16 * 1024) ?? ""
+            for line in status.split(separator: "\n") {
+                let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
+                guard words.count >= 2, let value = UInt64(words[1]) else { continue }
+                switch words[0] {
+                case "VmLck:": own.lockedKiB = value
+                case "VmRSS:": own.residentKiB = value
+                case "Threads:": own.threads = UInt32(value)
+                default: break
+                }
+            }
+            var usage = rusage()
+            if getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 {
+                own.majorFaultsBefore = UInt64(usage.ru_majflt)
+                own.minorFaultsBefore = UInt64(usage.ru_minflt)
+            }
+            return own
+        }
+    }
+
+    /// The account of this moment. No allocation.
+    public static func own(
+        _ own: Own, kernel: borrowing LiveKernel, bootNanoseconds: UInt64
+    ) -> rw_self {
+        var record = rw_self()
+        record.header = userHeader(
+            stem: RW_STEM_AGENT, kind: RW_AGENT_SELF.rawValue, size: MemoryLayout<rw_self>.size,
+            bootNanoseconds: bootNanoseconds)
+        let wide = kernel.shared.pointee.wide
+        if kernel.known & UInt64(RW_KNOWN_RESERVE.rawValue) != 0,
+            kernel.known & UInt64(RW_KNOWN_DIRECT_RECLAIM.rawValue) != 0
+        {
+            record.known |= 1
+            record.pages_allocated = wide.self_pages
+            record.allocations = wide.self_allocations
+            record.direct_reclaims = wide.self_direct_reclaims
+            record.sink_pages_allocated = wide.self_sink_pages
+            record.sink_direct_reclaims = wide.self_sink_direct_reclaims
+        }
+        if kernel.faultsKnown {
+            record.known |= 2
+            record.major_faults =
+                wide.self_major_faults
+                &- min(
+                    own.majorFaultsBefore, wide.self_major_faults)
+            record.minor_faults =
+                wide.self_minor_faults
+                &- min(
+                    own.minorFaultsBefore, wide.self_minor_faults)
+        }
+        record.locked_kib = own.lockedKiB
+        record.resident_kib = own.residentKiB
+        record.box_bytes = own.boxBytes
+        record.cpu_ns = rw_cpu_ns()
+        record.threads = own.threads
+        return record
+    }
+
+    /// How one sink of alerts stands.
+    public static func sink(
+        name: UnsafeRawBufferPointer, index: Int, isJSON: Bool, lines: UInt64, dropped: UInt64,
+        waitingBytes: UInt64, lastNanoseconds: UInt64, worstNanoseconds: UInt64, error: Int32,
+        bootNanoseconds: UInt64
+    ) -> rw_sink {
+        var record = rw_sink()
+        record.header = userHeader(
+            stem: RW_STEM_AGENT, kind: RW_AGENT_SINK.rawValue, size: MemoryLayout<rw_sink>.size,
+            bootNanoseconds: bootNanoseconds)
+        withUnsafeMutableBytes(of: &record.name) { bytes in
+            for index in 0..<min(bytes.count, name.count) { bytes[index] = name[index] }
+        }
+        record.index = UInt32(index)
+        record.is_json = isJSON ? 1 : 0
+        record.lines = lines
+        record.dropped = dropped
+        record.waiting_bytes = waitingBytes
+        record.last_ns = lastNanoseconds
+        record.worst_ns = worstNanoseconds
+        record.error = error
+        return record
+    }
+
+    /// A reader's own: it fell behind by so many records.
+    public static func skipped(_ records: UInt64, bootNanoseconds: UInt64) -> rw_skipped {
+        var record = rw_skipped()
+        record.header = userHeader(
+            stem: RW_STEM_AGENT, kind: RW_AGENT_SKIPPED.rawValue,
+            size: MemoryLayout<rw_skipped>.size, bootNanoseconds: bootNanoseconds)
+        record.records = records
+        return record
+    }
+}
