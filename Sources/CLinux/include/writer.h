@@ -29,9 +29,10 @@ struct rw_writer *_Nullable rw_writer_open(int descriptor, size_t capacity);
 
 /// Hands over one line, with the CLOCK_BOOTTIME from which its delivery is measured. Never
 /// waits and never allocates. -ENOBUFS: no room. -EPIPE: the writer has ended.
-__attribute__((swift_attr("@_noAllocation"))) int
-rw_writer_put(struct rw_writer *_Nonnull writer, const void *_Nullable line, size_t length,
-	      uint64_t since_boot_ns);
+__attribute__((swift_attr("@_noAllocation"))) int rw_writer_put(struct rw_writer *_Nonnull writer,
+								const void *_Nullable line,
+								size_t length,
+								uint64_t since_boot_ns);
 
 /// How it stands.
 struct rw_writer_state rw_writer_state(struct rw_writer *_Nonnull writer);
