@@ -11,6 +11,8 @@ public struct ProbeSample: Equatable, Sendable {
     /// Over all disks on which swap lies.
     public var completed: Int?
     public var inFlight: Int?
+    /// CLOCK_BOOTTIME at which the probe last saw that one had completed; it looks each 50 ms.
+    public var lastDoneNanoseconds: Int?
     public var completedOf: [String: Int] = [:]
     public var inFlightOf: [String: Int] = [:]
     public var freePages: Int?
@@ -55,6 +57,8 @@ public struct ProbeSample: Equatable, Sendable {
             guard let count = BlockStat.inFlight(text) else { return }
             inFlightOf[disk] = count
             inFlight = (inFlight ?? 0) + count
+        } else if line.hasPrefix("done: ") {
+            lastDoneNanoseconds = Int(line.dropFirst(6))
         } else if line.hasPrefix("swap: ") {
             let words = line.split(separator: " ")
             if words.count == 3 { swapUsed[String(words[1])] = Int(words[2]) }
@@ -92,6 +96,17 @@ public struct ProbeSample: Equatable, Sendable {
         public var seconds = 0.0
         /// Requests completed, as the disk counts them, when it began.
         public var completed = 0
+        /// CLOCK_BOOTTIME of the last completion before it, as near as the probe knows.
+        public var sinceBootNanoseconds = 0
+        /// Of the last sample in it, or, where it ended, of the first completion after it, which
+        /// is known to within half a second.
+        public var untilBootNanoseconds = 0
+        public var hasEnded = false
+
+        public init(seconds: Double = 0, completed: Int = 0) {
+            self.seconds = seconds
+            self.completed = completed
+        }
     }
 
     /// The longest stall of all samples; of zero seconds where there was none.
@@ -99,16 +114,31 @@ public struct ProbeSample: Equatable, Sendable {
         var longest = Stall()
         var since: ProbeSample?
         for sample in samples {
-            guard (sample.inFlight ?? 0) > 0, let completed = sample.completed else {
+            guard let completed = sample.completed else { continue }
+            if let begin = since, begin.completed != completed || (sample.inFlight ?? 0) == 0 {
+                if longest.completed == begin.completed, longest.seconds > 0, !longest.hasEnded {
+                    longest.hasEnded = true
+                    longest.untilBootNanoseconds = sample.bootNanoseconds
+                }
                 since = nil
-                continue
             }
-            guard let begin = since, begin.completed == completed else {
+            guard (sample.inFlight ?? 0) > 0 else { continue }
+            guard let begin = since else {
                 since = sample
                 continue
             }
             let seconds = Double(sample.bootNanoseconds - begin.bootNanoseconds) / 1e9
-            if seconds > longest.seconds { longest = Stall(seconds: seconds, completed: completed) }
+            if seconds > longest.seconds {
+                longest = Stall(seconds: seconds, completed: completed)
+                // The probe knows the last completion better, unless the disk was idle then.
+                longest.sinceBootNanoseconds = begin.bootNanoseconds
+                if let done = sample.lastDoneNanoseconds,
+                    begin.bootNanoseconds - done < 1_000_000_000
+                {
+                    longest.sinceBootNanoseconds = done
+                }
+                longest.untilBootNanoseconds = sample.bootNanoseconds
+            }
         }
         return longest
     }

@@ -52,6 +52,8 @@ public struct Scenario: Equatable, Sendable {
     public var cgroup = "v2"
     /// The most memory that its cgroup allows the load; all where absent.
     public var loadLimitMiB: Int?
+    /// Seconds after which the load is killed, should it still be there.
+    public var loadForSeconds: Int?
     /// The kernels that can run it; all where empty.
     public var kernels: [String] = []
     /// Further options of `reservewatch events`.
@@ -60,10 +62,40 @@ public struct Scenario: Equatable, Sendable {
     public var nic = "virtio"
     /// Packets from outside, through a card of their own, into sockets whose owner is slow to read.
     public var flood: Flood?
+    public var faults = Faults()
+    /// `outside` the guest, beyond its network, or `local`: in it, over a unix socket.
+    public var serverIsLocal = false
+    /// Who beats beside the watch in the same guest, for comparison.
+    public var companions: [Companion] = []
+    /// The watch's sinks and readers are blocked, each in its way.
+    public var jammed = false
+    /// Seconds for which a guest that is known to be deadlocked is left alone before it ends.
+    public var deadlockForSeconds = 0
+    /// What the watch must make of the run; nothing where absent.
+    public var critical: Critical?
+    /// Names of /proc/sys with their values: "net.ipv4.tcp_mem=1 2 3".
+    public var sysctls: [String] = []
     /// What the run must bring about, or else it showed nothing.
     public var expectation: Expectation?
 
+    /// When the watch must alert as critical.
+    public enum Critical: Equatable, Sendable {
+        case never
+        /// So many seconds after the last completion before the longest stall.
+        case within(seconds: Int)
+
+        static func parse(_ text: String) -> Critical? {
+            if text == "never" { return .never }
+            guard text.hasSuffix("s"), let seconds = Int(text.dropLast()), seconds > 0 else {
+                return nil
+            }
+            return .within(seconds: seconds)
+        }
+    }
+
     public enum Expectation: String, Sendable {
+        /// The kernel locks itself up, for sure or by chance: its own outcome, and no failure.
+        case deadlock
         /// The OOM killer ends parts of the load, which then need not end well.
         case oom
         /// Records are lost to a full ring.
@@ -78,14 +110,30 @@ public struct Scenario: Equatable, Sendable {
         public var queueKiB = 256
         /// UDP datagrams of 1400 bytes, sent whether or not they are read.
         public var datagramsPerSecond = 0
+        /// The sockets are never read.
+        public var neverReads = false
+        /// It comes over the card of the swap, and not over one of its own.
+        public var sharesCard = false
+        /// Seconds after the load's start.
+        public var after = 0
 
         static func parse(_ text: String) -> Flood? {
             var flood = Flood()
             for word in text.split(separator: " ") {
                 let pair = word.split(separator: "=", maxSplits: 1)
-                guard pair.count == 2, let number = Int(pair[1]), (0...100_000).contains(number)
-                else { return nil }
+                guard pair.count == 2 else { return nil }
+                switch (pair[0], pair[1]) {
+                case ("reads", "never"):
+                    flood.neverReads = true
+                    continue
+                case ("card", "swap"):
+                    flood.sharesCard = true
+                    continue
+                default: break
+                }
+                guard let number = Int(pair[1]), (0...100_000).contains(number) else { return nil }
                 switch pair[0] {
+                case "after_s": flood.after = number
                 case "streams": flood.streams = number
                 case "queue_kib": flood.queueKiB = number
                 case "datagrams_per_s": flood.datagramsPerSecond = number
@@ -105,6 +153,10 @@ public struct Scenario: Equatable, Sendable {
     public init(name: String) {
         self.name = name
     }
+
+    /// The guest's programs must stay in memory: what was added for comparison may not make
+    /// room by being swapped out, and where the swap is lost they would be lost with it.
+    public var keepsPrograms: Bool { !companions.isEmpty || faults.losesSwap }
 
     /// Parses a scenario file. An unknown key is an error that names file and line.
     public static func parse(_ text: String, name: String) throws -> Scenario {
@@ -138,6 +190,7 @@ public struct Scenario: Equatable, Sendable {
             assign(number)
             return true
         }
+        if let taken = faults.set(key, value) { return taken }
         switch key {
         case "about": about = value
         case "load": load = value
@@ -163,6 +216,7 @@ public struct Scenario: Equatable, Sendable {
             guard ["v1", "v2"].contains(value) else { return false }
             cgroup = value
         case "load_limit_mib": return number { loadLimitMiB = $0 }
+        case "load_for_s": return number { loadForSeconds = $0 }
         case "kernels":
             kernels = value.split(separator: " ").map(String.init)
             return !kernels.isEmpty
@@ -173,6 +227,21 @@ public struct Scenario: Equatable, Sendable {
         case "expect":
             expectation = Expectation(rawValue: value)
             return expectation != nil
+        case "server":
+            guard ["outside", "local"].contains(value) else { return false }
+            serverIsLocal = value == "local"
+        case "compare":
+            companions = Companion.parse(value) ?? []
+            return !companions.isEmpty
+        case "jammed": jammed = value == "yes"
+        case "deadlock_for_s": return number { deadlockForSeconds = $0 }
+        case "critical":
+            critical = Critical.parse(value)
+            return critical != nil
+        case "sysctl":
+            guard value.range(of: "^[a-z0-9_.]+=[0-9 ]+$", options: .regularExpression) != nil
+            else { return false }
+            sysctls.append(value)
         case "doctor": doctor = value == "yes"
         case "sockets": sockets = value == "yes"
         case "failing_writes":

@@ -28,7 +28,9 @@ struct Checks {
         counters(final)
         for swap in run.scenario.swaps where swap.isNBD {
             requests(final, swap.device)
-            server(final, swap.device)
+            if !run.scenario.serverIsLocal, run.scenario.faults.serverKillAfter == nil {
+                server(final, swap.device)
+            }
         }
         zones(final)
         predicate(final)

@@ -23,7 +23,7 @@ struct DoctorChecks {
         }
         let file = URL(fileURLWithPath: "\(run.directory)/doctor.jsonl")
         try documents.write(to: file)
-        let validation = Validation(lab: lab, out: run.directory, binary: run.binary ?? "")
+        let validation = Validation(lab: lab, out: run.directory, binary: run.watch?.tool ?? "")
         return try [validation.schema(named: "doctor", of: file.path)]
             + DoctorState.all.map { state in
                 state.row(status: looks[state.name]?.0, document: looks[state.name]?.1)

@@ -5,7 +5,8 @@ import LabKit
 
 /// The sender outside the guest; its other end, in the guest, is slow to read.
 struct Flood {
-    /// What the guest's end is started with: PORT STREAMS QUEUE_KIB.
+    /// What the guest's end is started with: HOST PORT STREAMS QUEUE_KIB AFTER_S and perhaps
+    /// `never`.
     let sinkArguments: String
     private let process: Process
 
@@ -18,7 +19,11 @@ struct Flood {
         guard process.isRunning else {
             throw LabError.failed("the flood's sender did not start on port \(port); see \(log)")
         }
-        return Flood(sinkArguments: "\(port) \(flood.streams) \(flood.queueKiB)", process: process)
+        let host = flood.sharesCard ? "10.0.2.2" : "10.0.3.2"
+        return Flood(
+            sinkArguments: "\(host) \(port) \(flood.streams) \(flood.queueKiB) \(flood.after)"
+                + (flood.neverReads ? " never" : ""),
+            process: process)
     }
 
     /// Ends the sender; it then says what it sent.

@@ -8,14 +8,19 @@ final class Guest {
     let directory: String
     let process: Process
     let qmp: QMP
-    let console: UnixSocket
+    let console: StampedLine
+    /// The lines whose every line has the time of its arrival.
+    let stamped: [SerialLine: StampedLine]
+    private let jammed: UnixSocket
     let accelerator: Accelerator
 
     var consoleLog: String { "\(directory)/console.log" }
-    var events: String { "\(directory)/events.jsonl" }
-    var recording: String { "\(directory)/recording.rwr" }
-    var probe: String { "\(directory)/counters.txt" }
-    var marks: String { "\(directory)/marks.txt" }
+    var events: String { path(.events) }
+    var recording: String { path(.record) }
+    var probe: String { path(.probe) }
+    var marks: String { path(.marks) }
+
+    private func path(_ line: SerialLine) -> String { "\(directory)/\(line.file ?? "")" }
 
     init(
         scenario: Scenario, kernel: KernelPackage, archive: String, directory: String,
@@ -29,7 +34,7 @@ final class Guest {
         Children.shared.removeAtEnd(sockets)
         try FileManager.default.createDirectory(
             atPath: sockets, withIntermediateDirectories: true)
-        for name in ["console.log", "events.jsonl", "recording.rwr", "counters.txt", "marks.txt"] {
+        for name in ["console.log"] + SerialLine.allCases.compactMap(\.file) {
             _ = FileManager.default.createFile(atPath: "\(directory)/\(name)", contents: nil)
         }
         var arguments = accelerator.arguments
@@ -38,37 +43,37 @@ final class Guest {
             // A guest that dies stays, so that its registers and stacks can be read.
             "-nodefaults", "-action", "reboot=shutdown,shutdown=pause",
             "-qmp", "unix:\(sockets)/qmp,server=on,wait=off",
-            "-chardev",
-            "socket,id=console,path=\(sockets)/console,server=on,wait=off,logfile=\(directory)/console.log",
-            "-serial", "chardev:console",
+            "-chardev", "pipe,id=console,path=\(sockets)/console", "-serial", "chardev:console",
         ]
+        try StampedLine.prepare(path: "\(sockets)/console")
         arguments += Self.nodes(scenario)
-        if scenario.flood != nil {
+        if scenario.flood?.sharesCard == false {
             arguments += [
                 "-netdev", "user,id=front,net=10.0.3.0/24,host=10.0.3.2",
                 "-device", "virtio-net-pci,id=net1,netdev=front,romfile=,addr=10",
             ]
         }
-        for (id, file) in [
-            ("events", "events.jsonl"), ("record", "recording.rwr"), ("probe", "counters.txt"),
-            ("marks", "marks.txt"),
-        ] {
-            arguments += ["-chardev", "file,id=\(id),path=\(directory)/\(file)"]
-        }
+        arguments += try Self.lines(directory: directory, sockets: sockets)
         arguments += [
-            "-device",
-            "pci-serial-4x,chardev1=events,chardev2=record,chardev3=probe,chardev4=marks",
             "-netdev", "user,id=lan",
             "-device", "\(Self.cards[scenario.nic] ?? ""),id=net0,netdev=lan,romfile=",
             "-kernel", kernel.image, "-initrd", archive,
             "-append",
-            "console=ttyS0 loglevel=4 panic=-1 nokaslr 8250.nr_uarts=8",
+            "console=ttyS0 loglevel=4 panic=-1 nokaslr 8250.nr_uarts=16"
+                // The rootfs is tmpfs otherwise, which is swapped.
+                + (scenario.keepsPrograms ? " rootfstype=ramfs" : ""),
         ]
         process = try Children.shared.start(
             qemu, arguments, log: "\(directory)/qemu.log")
         qmp = try QMP(path: "\(sockets)/qmp")
-        console = try UnixSocket(path: "\(sockets)/console")
-        console.drain()
+        console = StampedLine(path: "\(sockets)/console", file: "\(directory)/console.log")
+        var stamped: [SerialLine: StampedLine] = [:]
+        for line in SerialLine.allCases where line.isStamped {
+            stamped[line] = StampedLine(
+                path: "\(sockets)/\(line.name)", file: "\(directory)/\(line.file ?? line.name)")
+        }
+        self.stamped = stamped
+        jammed = try UnixSocket(path: "\(sockets)/\(SerialLine.jammed.name)")
         self.sockets = sockets
     }
 
@@ -76,6 +81,33 @@ final class Guest {
 
     /// The emulator's network cards by the driver that the guest has for them.
     private static let cards = ["virtio": "virtio-net-pci", "e1000": "e1000"]
+
+    /// The cards of four serial lines, in the order of ``SerialLine``.
+    private static func lines(directory: String, sockets: String) throws -> [String] {
+        var arguments: [String] = []
+        for line in SerialLine.allCases {
+            let path = "\(sockets)/\(line.name)"
+            let kind: String
+            if line.isStamped {
+                try StampedLine.prepare(path: path)
+                kind = "pipe,path=\(path)"
+            } else if let file = line.file {
+                kind = "file,path=\(directory)/\(file)"
+            } else {
+                kind = "socket,path=\(path),server=on,wait=off"
+            }
+            arguments += ["-chardev", "\(kind),id=\(line.name)"]
+        }
+        for first in stride(from: 0, to: SerialLine.allCases.count, by: 4) {
+            let lines = SerialLine.allCases[first...].prefix(4)
+            let ports = lines.enumerated().map { "chardev\($0 + 1)=\($1.name)" }
+            arguments += [
+                "-device",
+                "pci-serial-\(lines.count > 2 ? 4 : 2)x,\(ports.joined(separator: ","))",
+            ]
+        }
+        return arguments
+    }
 
     /// Memory and CPUs in even parts, one a node.
     private static func nodes(_ scenario: Scenario) -> [String] {
@@ -113,5 +145,13 @@ final class Guest {
             if words.count >= 3, words[2] == word { return words.count > 3 ? String(words[3]) : "" }
         }
         return nil
+    }
+
+    /// When a marker came in, by the clock of ``Arrival``.
+    func arrival(of word: String) -> Double? {
+        stamped[.marks]?.arrivals.first {
+            let words = $0.text.split(separator: " ", maxSplits: 3)
+            return words.count >= 3 && words[0] == "#" && words[2] == word
+        }?.seconds
     }
 }

@@ -13,10 +13,12 @@ struct Initramfs {
     ///
     /// - Parameters:
     ///   - settings: what /lab.conf says, as shell assignments.
-    ///   - binary: the agent, or nil for a guest without it.
+    ///   - watch: the agent, or nil for a guest without it.
+    /// - Returns: MiB of the file system, unpacked.
+    @discardableResult
     func build(
-        settings: [(String, String)], scenario: Scenario, binary: String?, at archive: String
-    ) throws {
+        settings: [(String, String)], scenario: Scenario, watch: WatchProgram?, at archive: String
+    ) throws -> Int {
         try Self.pack(archive) { root in
             try Self.copy(
                 try Tools.require("busybox", package: "busybox-static"), to: "\(root)/bin/busybox")
@@ -26,8 +28,18 @@ struct Initramfs {
             if scenario.swaps.contains(where: { $0.placement == .dm }) {
                 try copyDynamic(try Tools.require("dmsetup", package: "dmsetup"), into: root)
             }
-            if let binary { try Self.copy(binary, to: "\(root)/bin/reservewatch") }
-            for load in ["mapload", "dirtyload", "labprobe", "flood"] {
+            for program in watch?.programs ?? [] {
+                try Self.copy(
+                    program, to: "\(root)/bin/\((program as NSString).lastPathComponent)")
+            }
+            for companion in scenario.companions where companion != .shell {
+                try copyDynamic(
+                    try Tools.require(companion.rawValue, package: companion.rawValue), into: root)
+            }
+            for load in ["mapload", "dirtyload", "labprobe", "flood"]
+                + (scenario.jammed ? ["jam"] : [])
+                + (scenario.doctor || scenario.serverIsLocal ? ["ioflusher"] : [])
+            {
                 try Self.copy(try compile(load), to: "\(root)/bin/\(load)")
             }
             var names: [String] = []
@@ -35,12 +47,16 @@ struct Initramfs {
                 names.append(try place(module: module, in: "\(root)/modules"))
             }
             try Self.copy("\(lab)/guest/init", to: "\(root)/init")
-            if scenario.doctor {
-                try Self.copy("\(lab)/guest/doctor", to: "\(root)/doctor")
-                try Self.copy(try compile("ioflusher"), to: "\(root)/bin/ioflusher")
+            // Sourced by init, each where its scenario needs it.
+            for (part, isWanted) in [
+                ("doctor", scenario.doctor), ("sockets", scenario.sockets),
+                ("jammed", scenario.jammed), ("compare", !scenario.companions.isEmpty),
+            ] where isWanted {
+                try Self.copy("\(lab)/guest/\(part)", to: "\(root)/\(part)")
             }
-            if scenario.sockets { try Self.copy("\(lab)/guest/sockets", to: "\(root)/sockets") }
-            if scenario.doctor || scenario.sockets { try placeServer(in: root) }
+            if scenario.doctor || scenario.sockets || scenario.serverIsLocal {
+                try placeServer(in: root)
+            }
             let assignments =
                 (settings + [("MODULES", names.joined(separator: " "))])
                 .map { "\($0.0)='\($0.1.replacingOccurrences(of: "'", with: "'\\''"))'\n" }
@@ -62,7 +78,8 @@ struct Initramfs {
     }
 
     /// Makes an empty tree, has it filled, and packs it as the kernel wants an initramfs.
-    static func pack(_ archive: String, fill: (String) throws -> Void) throws {
+    @discardableResult
+    static func pack(_ archive: String, fill: (String) throws -> Void) throws -> Int {
         let root = archive + ".root"
         let files = FileManager.default
         try? files.removeItem(atPath: root)
@@ -78,6 +95,8 @@ struct Initramfs {
         try Tools.run(
             shell,
             ["-c", "find . | cpio --quiet -o -H newc | gzip -1 >\"$1\"", "pack", archive], in: root)
+        let size = try Tools.run(try Tools.require("du", package: "coreutils"), ["-sm", root])
+        return Int(size.prefix { $0.isNumber }) ?? 0
     }
 
     static func copy(_ from: String, to: String) throws {

@@ -9,7 +9,7 @@ final class LabRun: @unchecked Sendable {
     let scenario: Scenario
     let kernel: KernelPackage
     let directory: String
-    let binary: String?
+    let watch: WatchProgram?
     let guest: Guest
     private let servers: [NBDServer]
     private let flood: Flood?
@@ -22,8 +22,13 @@ final class LabRun: @unchecked Sendable {
     /// What each server counted, by device.
     private(set) var serverStats: [String: String] = [:]
     private var began = Date()
-    private(set) var wireOff: Date?
-    private(set) var wireOn: Date?
+    private var faults: FaultInjector
+    var wireOff: Date? { faults.wireOff }
+    var wireOn: Date? { faults.wireOn }
+    private var deadlockSince: Date?
+    /// When the load began and when its time was over, by the clock of ``Arrival``.
+    private(set) var loadAt: Double?
+    private(set) var endAt: Double?
     /// Called about every 20 ms, and with a remark whenever the run enters a new phase.
     var onLook: () -> Void = {}
     var onRemark: (String) -> Void = { _ in }
@@ -39,19 +44,19 @@ final class LabRun: @unchecked Sendable {
 
     init(
         scenario: Scenario, kernel: KernelPackage, lab: String, cache: String,
-        directory: String, binary: String?, agentOptions: String = ""
+        directory: String, watch: WatchProgram?, agentOptions: String = ""
     ) throws {
-        self.scenario = scenario
         self.kernel = kernel
         self.directory = directory
-        self.binary = binary
+        self.watch = watch
         try? FileManager.default.removeItem(atPath: directory)
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
         let initramfs = Initramfs(kernel: kernel, lab: lab, cache: cache)
-        servers = try scenario.swaps.filter(\.isNBD).map {
+        servers = try scenario.swaps.filter { $0.isNBD && !scenario.serverIsLocal }.map {
             try NBDServer.start(
-                $0, directory: directory, tls: scenario.doctor, failing: scenario.failingWrites)
+                $0, directory: directory, tls: scenario.doctor, failing: scenario.failingWrites,
+                slow: scenario.faults.slowWire)
         }
         flood = try scenario.flood.map {
             try Flood.start($0, program: try initramfs.compile("flood"), directory: directory)
@@ -60,29 +65,21 @@ final class LabRun: @unchecked Sendable {
         Children.shared.removeAtEnd("\(directory)/initramfs.gz.root")
         let archive = "\(directory)/initramfs.gz"
         let ports = Dictionary(uniqueKeysWithValues: servers.map { ($0.device, $0.port) })
-        try initramfs.build(
-            settings: [
-                ("HOST", scenario.host),
-                (
-                    "SWAPS",
-                    scenario.swaps.map { $0.words(port: ports[$0.device]) }.joined(separator: " ")
-                ),
-                ("MIN_FREE_KIB", "\(scenario.minFreeKiB)"), ("LOAD", scenario.load),
-                ("CGROUP", scenario.cgroup),
-                ("LOAD_LIMIT_MIB", scenario.loadLimitMiB.map(String.init) ?? ""),
-                ("FLOOD", flood?.sinkArguments ?? ""),
-                ("DOCTOR", scenario.doctor ? "yes" : "no"),
-                ("SOCKETS", scenario.sockets ? "yes" : "no"),
-                ("NBD_PORT", ports["nbd0"].map(String.init) ?? ""),
-                ("AGENT", binary == nil ? "no" : "yes"),
-                ("AGENT_OPTIONS", "\(scenario.agentOptions) \(agentOptions)"),
-            ],
-            scenario: scenario, binary: binary, at: archive)
+        let settings = GuestSettings(
+            scenario: scenario, ports: ports, flood: flood,
+            agentCommand: watch?.command(scenario, options: agentOptions) ?? "")
+        let sizeMiB = try initramfs.build(
+            settings: settings.all, scenario: scenario, watch: watch, at: archive)
+        var scenario = scenario
+        // The load must not have less for what stays in memory.
+        if scenario.keepsPrograms { scenario.memoryMiB += sizeMiB }
+        self.scenario = scenario
         guest = try Guest(
             scenario: scenario, kernel: kernel, archive: archive, directory: directory,
             accelerator: try Accelerator.choose(kernel: kernel, cache: cache))
         growth = GrowthWatch(path: guest.events)
         probeGrowth = GrowthWatch(path: guest.probe)
+        faults = FaultInjector(scenario: scenario, guest: guest, servers: servers)
     }
 
     private(set) var lastedSeconds = 0.0
@@ -105,6 +102,7 @@ final class LabRun: @unchecked Sendable {
         defer {
             lastedSeconds = Date().timeIntervalSince(began)
             guest.stop()
+            faults.release()
             for server in servers { serverStats[server.device] = server.stop() }
             flood?.stop()
             try? FileManager.default.removeItem(atPath: "\(directory)/initramfs.gz")
@@ -120,6 +118,7 @@ final class LabRun: @unchecked Sendable {
             lastProbe = Date()
             if loadSince == nil, guest.mark("LOAD") != nil {
                 loadSince = Date()
+                loadAt = guest.arrival(of: "LOAD")
                 if scenario.failingWrites != nil {
                     _ = FileManager.default.createFile(
                         atPath: NBDServer.faults(directory), contents: nil)
@@ -127,12 +126,15 @@ final class LabRun: @unchecked Sendable {
                 onRemark("swap is on \(swapWords); the load starts: \(scenario.load)")
             }
             if try hasEnded(loadHasBegun: loadSince != nil) { return }
-            try moveWire(loadSince: loadSince)
-            if isDeadlocked() {
+            if let loadSince {
+                for remark in try faults.look(loadSince: loadSince) { onRemark(remark) }
+            }
+            if hasBeenDeadlocked() {
+                let seconds = Int(Self.deadlockSeconds) + scenario.deadlockForSeconds
                 end(
                     .deadlocked,
-                    "no request completed for \(Int(Self.deadlockSeconds)) s while some were in "
-                        + "flight; wire and server are healthy")
+                    "no request completed for \(seconds) s while some were in flight; "
+                        + faults.health)
                 stuck = try Evidence(guest: guest, cpus: scenario.cpus).stacks()
                 return
             }
@@ -149,6 +151,7 @@ final class LabRun: @unchecked Sendable {
     private func end(_ outcome: Outcome, _ reason: String) {
         self.outcome = outcome
         self.reason = reason
+        endAt = guest.arrival(of: "REST") ?? StampedLine.now
         if !reason.isEmpty { onRemark("\(outcome.rawValue): \(reason)") }
     }
 
@@ -186,28 +189,18 @@ final class LabRun: @unchecked Sendable {
         return false
     }
 
-    private func moveWire(loadSince: Date?) throws {
-        guard let loadSince, let after = scenario.wireOffAfter else { return }
-        if wireOff == nil, Date().timeIntervalSince(loadSince) >= Double(after) {
-            try guest.qmp.setLink(false)
-            wireOff = Date()
-            onRemark("the wire is pulled, for \(scenario.wireOffFor) s")
+    /// True once the guest has been deadlocked for as long as the scenario wants to see it so.
+    private func hasBeenDeadlocked() -> Bool {
+        guard
+            faults.isHealthy,
+            ProbeSample.stalledSeconds(ProbeSample.parse(guest.samples.text))
+                > Self.deadlockSeconds
+        else {
+            deadlockSince = nil
+            return false
         }
-        if let off = wireOff, wireOn == nil,
-            Date().timeIntervalSince(off) >= Double(scenario.wireOffFor)
-        {
-            try guest.qmp.setLink(true)
-            wireOn = Date()
-            onRemark("the wire is back")
-        }
-    }
-
-    private func isDeadlocked() -> Bool {
-        if wireOff != nil {
-            // TCP's own back-off may take up to two minutes to try again after an outage.
-            guard let wireOn, Date().timeIntervalSince(wireOn) > 150 else { return false }
-        }
-        return ProbeSample.stalledSeconds(ProbeSample.parse(guest.samples.text))
-            > Self.deadlockSeconds
+        let since = deadlockSince ?? Date()
+        deadlockSince = since
+        return Date().timeIntervalSince(since) >= Double(scenario.deadlockForSeconds)
     }
 }

@@ -38,7 +38,8 @@ struct Lab {
                reservelab fetch
                reservelab hooks [--write]
                reservelab run --scenario NAME [--kernel 6.1|6.12] [--host prepared|default]
-               reservelab test | proof [--repeat N]
+               reservelab test | proof [--repeat N] [--scenario NAME,NAME]
+               reservelab tables
                reservelab demo [--demo wire|deadlock] [--kernel 6.1|6.12]
         options: --binary FILE (build/reservewatch), --out DIR (build/lab), --no-agent,
                  --agent-options WORDS
@@ -115,8 +116,13 @@ struct Lab {
             tally.count("hooks", passes: try Hooks(lab: lab, cache: cache).compare())
             return try series(Self.tested, times: 1, after: tally)
         case "proof":
+            let chosen = option("scenario", "").split(separator: ",").map(String.init)
             return try series(
-                try scenarios().map(\.name), times: Int(option("repeat", "3")) ?? 3)
+                chosen.isEmpty ? try scenarios().map(\.name) : chosen,
+                times: Int(option("repeat", "3")) ?? 3, numbered: true)
+        case "tables":
+            try WatchTables(lab: lab).write(out: out)
+            return 0
         case "demo":
             return try Demo(lab: self).run()
         default:
@@ -150,15 +156,15 @@ struct Lab {
         return try Scenario.parse(text, name: name)
     }
 
-    private func series(_ names: [String], times: Int, after tally: Tally = Tally()) throws
-        -> Int32
-    {
+    private func series(
+        _ names: [String], times: Int, numbered: Bool = false, after tally: Tally = Tally()
+    ) throws -> Int32 {
         var tally = tally
         for turn in 1...max(times, 1) {
             for name in names {
                 let scenario = try scenario(name)
-                for report in try performOnAllKernels(scenario, turn: times > 1 ? turn : nil) {
-                    let label = "\(name)-\(report.kernel)" + (times > 1 ? "-\(turn)" : "")
+                for report in try performOnAllKernels(scenario, numbered: numbered) {
+                    let label = "\(name)-\(report.kernel)" + (numbered ? ".\(turn)" : "")
                     tally.count(label, report.outcome, rowsPass: report.failures.isEmpty, scenario)
                 }
             }
@@ -168,13 +174,13 @@ struct Lab {
     }
 
     /// One guest for each kernel that can run it, side by side: the emulator gives each one core.
-    private func performOnAllKernels(_ scenario: Scenario, turn: Int?) throws -> [Report] {
+    private func performOnAllKernels(_ scenario: Scenario, numbered: Bool) throws -> [Report] {
         let runs = try KernelPackage.names.filter {
             scenario.kernels.isEmpty || scenario.kernels.contains($0)
         }.map { name in
-            let suffix = turn.map { "-\($0)" } ?? ""
+            let plain = "\(out)/\(scenario.name)-\(name)"
             return try start(
-                scenario, kernel: name, directory: "\(out)/\(scenario.name)-\(name)\(suffix)",
+                scenario, kernel: name, directory: numbered ? Self.next(plain) : plain,
                 agentOptions: option("agent-options", ""))
         }
         for run in runs {
@@ -188,25 +194,33 @@ struct Lab {
         }
     }
 
-    func agent() throws -> String? {
+    /// The first number that no run of a series has yet: none is ever overwritten.
+    private static func next(_ plain: String) -> String {
+        var number = 1
+        while FileManager.default.fileExists(atPath: "\(plain).\(number)") { number += 1 }
+        return "\(plain).\(number)"
+    }
+
+    func agent(withAgent: Bool) throws -> WatchProgram? {
         if options["--no-agent"] != nil { return nil }
         guard FileManager.default.isExecutableFile(atPath: binary) else {
             throw LabError.missingTool(binary, install: "make build")
         }
-        return binary
+        return WatchProgram(tool: binary, withAgent: withAgent)
     }
 
     /// A guest made ready: server started, emulator started.
     func start(
-        _ scenario: Scenario, kernel name: String, directory: String, agentOptions: String
+        _ scenario: Scenario, kernel name: String, directory: String, agentOptions: String,
+        withAgent: Bool = true
     ) throws -> LabRun {
         try prepareCache()
-        let agent = try agent()
+        let watch = try agent(withAgent: withAgent)
         let kernel = try KernelPackage.fetch(name, cache: cache)
         say("lab: \(scenario.name) on \(kernel.release), results in \(directory)")
         return try LabRun(
             scenario: scenario, kernel: kernel, lab: lab, cache: cache,
-            directory: directory, binary: agent, agentOptions: agentOptions)
+            directory: directory, watch: watch, agentOptions: agentOptions)
     }
 
     func perform(_ scenario: Scenario, kernel name: String) throws -> Report {
@@ -224,33 +238,38 @@ struct Lab {
         let directory = run.directory
         var rows: [Row] = []
         let readings = Readings(run)
+        let watching = WatchChecks(run: run, readings: readings)
         if scenario.doctor {
             rows += try DoctorChecks(run: run, lab: lab).rows()
-        } else if let binary = run.binary {
+        } else if let watch = run.watch {
             if run.outcome == .completed {
                 var checks = Checks(run: run, readings: readings)
                 checks.all()
                 rows += checks.rows
             }
-            rows += try Validation(lab: lab, out: directory, binary: binary).rows(
+            rows += try Validation(lab: lab, out: directory, binary: watch.tool).rows(
                 isComplete: run.outcome == .completed)
+            if watch.agent != nil { rows += watching.rows() }
         }
         var report = Report(
             scenario: scenario.name, kernel: run.kernel.name, kernelRelease: run.kernel.release,
             host: scenario.host, accelerator: run.guest.accelerator.rawValue,
             settings: Report.settings(run.guest.mark("SETTINGS") ?? ""),
-            versions: Versions.all(kernel: run.kernel, binary: run.binary),
+            versions: Versions.all(kernel: run.kernel, binary: run.watch?.tool),
             agent: run.guest.mark("AGENT") ?? "", outcome: run.outcome, reason: run.reason,
             stuck: run.stuck.map { $0.sentence() }, lastedSeconds: run.lastedSeconds,
             worstEventGapSeconds: run.worstEventGapSeconds, serverStats: run.serverStats,
-            rows: rows, witnesses: readings.witnesses)
+            rows: rows, witnesses: readings.witnesses, watch: run.watch?.name,
+            beats: watching.beats, alerts: watching.account, selfAccount: watching.selfAccount,
+            lockedKiB: watching.lockedKiB)
         try report.write(to: "\(directory)/result.json")
-        if run.binary != nil, run.outcome == .completed {
+        if run.watch != nil, run.outcome == .completed {
             let exactness = ExactnessTable(lab: lab)
             report.rows.append(try exactness.row(of: directory))
             try report.write(to: "\(directory)/result.json")
             try exactness.write(out: out)
         }
+        if run.watch != nil { try WatchTables(lab: lab).write(out: out) }
         report.printTable()
         return report
     }

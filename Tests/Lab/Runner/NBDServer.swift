@@ -16,7 +16,8 @@ struct NBDServer {
 
     /// - Parameter failing: the share of writes that fail once ``faults(_:)`` is there: "0.5%".
     static func start(
-        _ swap: SwapDevice, directory: String, tls: Bool = false, failing: String? = nil
+        _ swap: SwapDevice, directory: String, tls: Bool = false, failing: String? = nil,
+        slow: Faults.SlowWire? = nil
     ) throws -> NBDServer {
         let nbdkit = try Tools.require("nbdkit", package: "nbdkit")
         let port = try Tools.freePort()
@@ -28,8 +29,9 @@ struct NBDServer {
             nbdkit,
             ["-f", "-p", "\(port)", "-i", "127.0.0.1"]
                 + (tls ? try offerTLS(directory: directory) : []) + ["--filter=stats"]
-                + (failing == nil ? [] : ["--filter=error"])
+                + (failing == nil ? [] : ["--filter=error"]) + (slow?.filters ?? [])
                 + (try backend(swap, directory: directory)) + ["statsfile=\(stats)"]
+                + (slow?.parameters ?? [])
                 + (failing.map {
                     [
                         "error=EIO", "error-pwrite-rate=\($0)",
@@ -77,6 +79,8 @@ struct NBDServer {
             atPath: "\(pki)/server-cert.pem", toPath: "\(pki)/ca-cert.pem")
         return ["--tls=on", "--tls-certificates=\(pki)"]
     }
+
+    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 
     /// Ends the server; it then writes its own counts.
     func stop() -> String {

@@ -26,6 +26,15 @@ struct Report: Codable {
     var serverStats: [String: String]
     var rows: [Row]
     var witnesses: Witnesses
+    /// Which program watched, `agent` or `events`; absent where none did.
+    var watch: String?
+    /// The beat of each who beat, from the load's start to its rest; the watch's own is "watch".
+    var beats: [String: Beat]
+    /// What was alerted, and when.
+    var alerts: AlertAccount
+    /// The watch's account of what it took for itself.
+    var selfAccount: [String: Int]?
+    var lockedKiB: Int?
 
     var failures: [Row] { rows.filter { !$0.passes } }
 
@@ -52,6 +61,18 @@ struct Report: Codable {
                 + "\(Int(lastedSeconds)) s under \(accelerator)")
         if !reason.isEmpty { say("! \(reason)") }
         for task in stuck { say("  stuck  \(task)") }
+        for (name, beat) in beats.sorted(by: { $0.key < $1.key }) {
+            say(
+                "  beat   \(name): worst gap \(beat.worstGapMilliseconds) ms at "
+                    + "\(beat.worstGapAtSeconds) s of the load, usually "
+                    + "\(beat.usualGapMilliseconds) ms, \(beat.count) beats")
+        }
+        if watch == "agent" {
+            say(
+                "  alerts \(alerts.lines), critical after "
+                    + "\(WatchChecks.seconds(alerts.criticalAfterSeconds)), lead of a warning: "
+                    + "\(WatchChecks.leads(alerts)); longest stall \(Int(alerts.stallSeconds)) s")
+        }
         for row in rows {
             let mark = row.passes ? "  " : "! "
             let name = row.name.padding(toLength: 38, withPad: " ", startingAt: 0)

@@ -37,19 +37,6 @@ final class UnixSocket {
         close(descriptor)
     }
 
-    /// Reads and forgets from now on, in a thread of its own.
-    ///
-    /// The emulator writes a serial line byte by byte, and each byte costs a whole skb of the
-    /// socket's buffer: unread, it is full after 278 bytes, and then the guest's UART blocks.
-    func drain() {
-        let descriptor = dup(descriptor)
-        Thread.detachNewThread {
-            var room = [UInt8](repeating: 0, count: 4096)
-            while read(descriptor, &room, room.count) > 0 {}
-            close(descriptor)
-        }
-    }
-
     func send(_ text: String) {
         let bytes = Array(text.utf8)
         _ = write(descriptor, bytes, bytes.count)
@@ -108,7 +95,7 @@ final class QMP {
     }
 
     /// Magic SysRq on the serial console: works when every shell of the guest is frozen.
-    func sysrq(_ key: Character, console: UnixSocket) throws {
+    func sysrq(_ key: Character, console: StampedLine) throws {
         try execute("chardev-send-break", "{\"id\":\"console\"}")
         usleep(300_000)
         console.send(String(key))

@@ -12,12 +12,12 @@ struct Validation {
 
     func rows(isComplete: Bool) throws -> [Row] {
         [
-            try schema(named: "events", of: "\(out)/events.jsonl"),
+            try schema(named: "events", of: "\(out)/events.jsonl", wasCut: !isComplete),
             try replay(isComplete: isComplete),
         ]
     }
 
-    func schema(named document: String, of file: String) throws -> Row {
+    func schema(named document: String, of file: String, wasCut: Bool = false) throws -> Row {
         let name = "lines match the schema"
         let schema = "\(lab)/../../docs/schema/\(document).schema.json"
         guard FileManager.default.fileExists(atPath: schema) else {
@@ -25,7 +25,8 @@ struct Validation {
         }
         do {
             let text = try Tools.run(
-                try python(), ["\(lab)/validate_events.py", schema, file])
+                try python(),
+                ["\(lab)/validate_events.py"] + (wasCut ? ["--cut"] : []) + [schema, file])
             return .check(name, true, text.trimmingCharacters(in: .newlines))
         } catch LabError.failed(let words) {
             return .check(name, false, String(words.suffix(600)))

@@ -3,7 +3,9 @@
 // Packets into sockets whose owner is slow to read.
 //
 //   flood send PORT DATAGRAMS_PER_S      outside the guest, on loopback
-//   flood sink HOST PORT STREAMS QUEUE_KIB     in the guest
+//   flood sink HOST PORT STREAMS QUEUE_KIB AFTER_S [never]     in the guest
+//
+// The sink waits for AFTER_S seconds. With `never` it reads nothing at all.
 //
 // The sink connects STREAMS times over TCP, asks for datagrams over UDP, lets all
 // of it queue up to QUEUE_KIB a socket, and takes the queues in one gulp each
@@ -124,27 +126,31 @@ static struct taken take(int queue, int queue_bytes)
 	return taken;
 }
 
-static int sink(const struct sockaddr_in *there, int count, int queue_bytes)
+static int sink(const struct sockaddr_in *there, int count, int queue_bytes, int after_s, int reads)
 {
 	struct timespec gulp = {.tv_sec = 4};
+	struct timespec wait = {.tv_sec = after_s};
 	int datagrams = connected(there, SOCK_DGRAM, queue_bytes);
 	int adjust = open("/proc/self/oom_score_adj", O_WRONLY);
 	int streams[STREAMS];
 	long long taken = 0, read_bytes = 0;
 
+	if (datagrams < 0)
+		return refused("connect");
+	if (write(adjust, "-1000", 5) != 5 || mlockall(MCL_CURRENT | MCL_FUTURE))
+		return refused("lock");
+	nanosleep(&wait, NULL);
 	for (int i = 0; i < count; i++) {
 		streams[i] = connected(there, SOCK_STREAM, queue_bytes);
 		if (streams[i] < 0)
 			return refused("connect");
 	}
-	if (datagrams < 0)
-		return refused("connect");
-	if (write(adjust, "-1000", 5) != 5 || mlockall(MCL_CURRENT | MCL_FUTURE))
-		return refused("lock");
 	if (send(datagrams, "begin", 5, 0) != 5)
 		return refused("send");
 	while (!stopped) {
 		nanosleep(&gulp, NULL);
+		if (!reads)
+			continue;
 		taken += take(datagrams, queue_bytes).datagrams;
 		for (int i = 0; i < count; i++)
 			read_bytes += take(streams[i], queue_bytes).bytes;
@@ -160,11 +166,12 @@ int main(int count, char **arguments)
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	struct sigaction action = {.sa_handler = stop};
 	int sends = count == 4 && !strcmp(arguments[1], "send");
-	int sinks = count == 6 && !strcmp(arguments[1], "sink");
+	int never = count == 8 && !strcmp(arguments[7], "never");
+	int sinks = (count == 7 || never) && !strcmp(arguments[1], "sink");
 
 	if (!sends && !sinks) {
 		fprintf(stderr, "usage: flood send PORT DATAGRAMS_PER_S\n"
-				"       flood sink HOST PORT STREAMS QUEUE_KIB\n");
+				"       flood sink HOST PORT STREAMS QUEUE_KIB AFTER_S [never]\n");
 		return 64;
 	}
 	sigaction(SIGTERM, &action, NULL);
@@ -175,5 +182,6 @@ int main(int count, char **arguments)
 		return send_all(&address, atoi(arguments[3]));
 	if (atoi(arguments[4]) > STREAMS)
 		return 64;
-	return sink(&address, atoi(arguments[4]), atoi(arguments[5]) * 1024);
+	return sink(&address, atoi(arguments[4]), atoi(arguments[5]) * 1024, atoi(arguments[6]),
+		    !never);
 }

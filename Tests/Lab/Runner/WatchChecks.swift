@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import LabKit
+
+/// What the watch promises of itself in a stall, whatever becomes of the guest: its beat, what
+/// it takes from the host, and what it alerts and when. Held against the kernel's own counters
+/// and against what came in outside of the guest.
+struct WatchChecks {
+    let run: LabRun
+    let readings: Readings
+
+    static let worstGapMilliseconds = 500
+    static let lockedKiB = 24 * 1024
+    /// In a deadlock that nobody caused from outside.
+    static let deadlockSeconds = 2
+
+    /// The beats of all who beat, by name.
+    var beats: [String: Beat] {
+        var beats: [String: Beat] = [:]
+        for (name, line) in [("watch", SerialLine.beat)]
+            + run.scenario.companions.map({ ($0.rawValue, $0.line) })
+        {
+            beats[name] = beat(run.guest.stamped[line]?.times ?? [])
+        }
+        // The lab's probe, locked too: what a process could do at best, twice a second.
+        let samples = run.guest.stamped[.probe]?.arrivals ?? []
+        beats["probe"] = beat(samples.filter { $0.text.hasPrefix("@ ") }.map(\.seconds))
+        return beats
+    }
+
+    private func beat(_ times: [Double]) -> Beat? {
+        guard let from = run.loadAt, let to = run.endAt else { return nil }
+        return Beat.of(times, from: from, to: to)
+    }
+
+    var account: AlertAccount {
+        let stall = ProbeSample.longestStall(readings.samples)
+        return AlertAccount(
+            alerts: alerts, stall: stall, arrivals: run.guest.stamped[.alerts]?.arrivals ?? [],
+            hostLessBoot: Arrival.hostLessBoot(
+                run.guest.stamped[.probe]?.arrivals ?? [], near: stall.sinceBootNanoseconds))
+    }
+
+    private var alerts: [AlertLine] { readings.lines.compactMap(AlertLine.parse) }
+
+    /// What the last summary says that the watch took for itself.
+    var selfAccount: [String: Int]? {
+        for line in readings.lines.reversed() {
+            guard let summary = line["summary"] as? [String: Any],
+                let told = summary["self"] as? [String: Any]
+            else { continue }
+            var figures: [String: Int] = [:]
+            for (name, value) in told {
+                figures[name] = value as? Int ?? (value as? String).flatMap { Int($0) }
+            }
+            return figures
+        }
+        return nil
+    }
+
+    /// Of the guest's own /proc/PID/status, at the end: "VmRSS:12kBVmLck:34kBThreads:1".
+    var lockedKiB: Int? {
+        guard let words = run.guest.mark("AGENT"),
+            let range = words.range(of: "VmLck:[0-9]+", options: .regularExpression)
+        else { return selfAccount?["locked_kib"] }
+        return Int(words[range].dropFirst(6))
+    }
+
+    func rows() -> [Row] {
+        guard run.loadAt != nil else { return [] }
+        return [beatRow()] + selfRows() + alertRows()
+    }
+
+    private func beatRow() -> Row {
+        let name = "watch: worst gap of its beat"
+        guard let beat = beats["watch"] else {
+            return .check(name, false, "absent", note: "no beat came in")
+        }
+        return .check(
+            name, beat.worstGapMilliseconds <= Self.worstGapMilliseconds,
+            "\(beat.worstGapMilliseconds) ms",
+            note: "at \(beat.worstGapAtSeconds) s of the load, usually "
+                + "\(beat.usualGapMilliseconds) ms, outside of the guest; at most "
+                + "\(Self.worstGapMilliseconds) ms")
+    }
+
+    private func selfRows() -> [Row] {
+        let told = selfAccount ?? [:]
+        let counts = ["pages_allocated", "direct_reclaims", "major_faults", "minor_faults"].map {
+            ($0, told[$0])
+        }
+        let locked = lockedKiB
+        return [
+            .check(
+                "watch: takes nothing from the host", counts.allSatisfy { $0.1 == 0 },
+                counts.map { "\($0.0) \($0.1.map(String.init) ?? "absent")" }
+                    .joined(separator: ", ")),
+            .check(
+                "watch: locked memory", locked.map { $0 > 0 && $0 <= Self.lockedKiB } == true,
+                locked.map { "\($0) KiB" } ?? "absent", note: "at most \(Self.lockedKiB) KiB"),
+        ]
+    }
+
+    private func alertRows() -> [Row] {
+        let account = account
+        if run.outcome == .deadlocked {
+            return [
+                critical(account, within: Self.deadlockSeconds),
+                .check(
+                    "watch: a warning ahead of the deadlock",
+                    account.warningLeadSeconds.values.contains { $0 > 0 },
+                    Self.leads(account)),
+            ]
+        }
+        switch run.scenario.critical {
+        case .never:
+            return [
+                .check(
+                    "watch: no critical", account.lines["critical"] == nil,
+                    "\(account.lines["critical"] ?? 0)",
+                    note: "warnings: \(account.lines["warning"] ?? 0)")
+            ]
+        case .within(let seconds):
+            return [
+                critical(account, within: seconds),
+                .check(
+                    "watch: resolved after recovery", account.resolvedAfterSeconds != nil,
+                    Self.seconds(account.resolvedAfterSeconds),
+                    note: "after the first completion"),
+            ]
+        case nil: return []
+        }
+    }
+
+    private func critical(_ account: AlertAccount, within seconds: Int) -> Row {
+        let limit = Double(seconds)
+        let told = account.criticalAfterSeconds
+        let arrived = account.criticalArrivedAfterSeconds
+        return .check(
+            "watch: critical after the last completion",
+            told.map { $0 <= limit } == true && arrived.map { $0 <= limit } == true,
+            Self.seconds(told),
+            note: "its line came in after \(Self.seconds(arrived)); at most \(seconds) s")
+    }
+
+    static func seconds(_ figure: Double?) -> String {
+        figure.map { String(format: "%.2f s", $0) } ?? "absent"
+    }
+
+    static func leads(_ account: AlertAccount) -> String {
+        let words = account.warningLeadSeconds.sorted { $0.key < $1.key }
+            .map { "\($0.key) \(seconds($0.value))" }
+        return words.isEmpty ? "none" : words.joined(separator: ", ")
+    }
+}

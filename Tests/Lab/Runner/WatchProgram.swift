@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import LabKit
+
+/// What watches in the guest: which programs go there, and how they are started. The one
+/// place that knows whether it is `reservewatch agent` or `reservewatch events`.
+struct WatchProgram {
+    /// The command line tool.
+    let tool: String
+    /// The watch itself, beside the tool; where there is none, the tool watches.
+    let agent: String?
+    private let hasBeat: Bool
+
+    init(tool: String, withAgent: Bool = true) {
+        let agent = (tool as NSString).deletingLastPathComponent + "/reservewatch-agent"
+        self.tool = tool
+        let isThere = withAgent && FileManager.default.isExecutableFile(atPath: agent)
+        self.agent = isThere ? agent : nil
+        hasBeat =
+            isThere && ((try? Tools.run(agent, ["--help"])) ?? "").contains("--beat-to")
+    }
+
+    /// The files, all of which go to the guest's /bin.
+    var programs: [String] { [tool] + (agent.map { [$0] } ?? []) }
+
+    var name: String { agent == nil ? "events" : "agent" }
+
+    /// The guest's command.
+    func command(_ scenario: Scenario, options: String) -> String {
+        let sinks =
+            agent == nil
+            ? "--output \(SerialLine.events.device) --record \(SerialLine.record.device)"
+            : "--box /run/reservewatch/box --events-to \(SerialLine.events.device) "
+                + "--record-to \(SerialLine.record.device) --alert-format json "
+                + "--alert-to \(SerialLine.alerts.device) --alert-to kmsg"
+        var words = ["reservewatch", name, sinks, "--interval 1"]
+        if hasBeat { words.append("--beat-to \(SerialLine.beat.device)") }
+        if agent != nil, scenario.jammed {
+            // What guest/jammed has blocked before.
+            words.append(
+                "--alert-to \(SerialLine.jammed.device) --alert-to /jam/fifo --alert-to /jam/tty")
+        }
+        words += [scenario.agentOptions, options]
+        return words.filter { !$0.isEmpty }.joined(separator: " ")
+    }
+}

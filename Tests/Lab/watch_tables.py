@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Makes docs/survival.md and docs/alerts.md from the results that lab runs left.
+
+usage: watch_tables.py survival|alerts FILE DIRECTORY...  (each with <run>/result.json below it)
+
+Every run with a watch is a row; none is left out, whatever became of it.
+"""
+import json
+import pathlib
+import sys
+
+SURVIVAL = """# Who stays alive in the stall
+
+Worst gap between two beats of each process, in milliseconds, from the load's start to its
+rest or to the guest's end, read outside of the guest from a serial line of its own, by the
+host's clock. One that falls silent has a gap until the end. Made from the results of lab runs by
+
+    scripts/lab tables        # build/lab/survival.md
+
+`watch` beats each 100 ms; `probe` is the lab's own locked process, each 500 ms; `shell` is a
+loop of busybox' shell, each 100 ms; `earlyoom -r 0.1` reports between each 100 ms and each
+second; `bpftrace` prints each 100 ms. A number in parentheses is the usual gap, where it is
+not about 100. `-`: did not take part. In runs with others beside the watch their programs
+lie in memory that is never swapped, and the guest is larger by as much. QEMU TCG: all of it
+is slower than hardware.
+
+`self`: pages allocated, direct reclaims, major faults, minor faults of the watch between the
+end of its start and its end, by its own account. `VmLck`: by the guest's
+`/proc/PID/status`, else by the watch's account, KiB.
+
+"""
+
+ALERTS = """# What was alerted, and when
+
+Every run with the agent, held against the kernel's own counters, which a locked probe
+copies. Made from the results of lab runs by
+
+    scripts/lab tables        # build/lab/alerts.md
+
+`last completion` is the one before the longest stall (requests in flight, none completing),
+known to 50 ms. `lead`: how long before it a warning stood, by track; negative is after it.
+`critical`: from it to the alert by the guest's clock, and to the arrival of its line outside
+by the host's. `resolved`: from the first completion after the stall. `lines`: alert lines
+by level, updates included. An alert as critical of a run without a stall is a false one.
+
+"""
+
+
+def results(directories):
+    for directory in directories:
+        for path in sorted(pathlib.Path(directory).glob("*/result.json"), key=order):
+            result = json.loads(path.read_text(encoding="utf-8"))
+            if result.get("watch"):
+                yield path.parent.name, result
+
+
+def order(path):
+    """By name, and the tenth run of a series after the ninth."""
+    name, _, number = path.parent.name.rpartition(".")
+    return (name, int(number)) if number.isdigit() and "-" in name else (path.parent.name, 0)
+
+
+def gap(result, name):
+    beat = result["beats"].get(name)
+    if not beat:
+        return "-"
+    usual = beat["usualGapMilliseconds"]
+    return str(beat["worstGapMilliseconds"]) + ("" if 80 <= usual <= 150 else f" ({usual})")
+
+
+def account(result):
+    told = result.get("selfAccount")
+    if not told:
+        return "-"
+    names = ("pages_allocated", "direct_reclaims", "major_faults", "minor_faults")
+    return ", ".join(str(told.get(name, "absent")) for name in names)
+
+
+def outcome(result):
+    return f"{result['outcome']}, {result['lastedSeconds']:.0f} s"
+
+
+def survival(runs):
+    yield "| run | kernel | outcome | watch | probe | shell | earlyoom | bpftrace | self | VmLck |"
+    yield "|---" * 10 + "|"
+    for name, result in runs:
+        watch = gap(result, "watch") if result["watch"] == "agent" else f"{result['watch']}: no beat"
+        cells = [watch] + [gap(result, who) for who in ("probe", "shell", "earlyoom", "bpftrace")]
+        locked = result.get("lockedKiB")
+        yield (
+            f"| {name} | {result['kernel']} | {outcome(result)} | " + " | ".join(cells)
+            + f" | {account(result)} | {'-' if locked is None else locked} |"
+        )
+
+
+def seconds(figure):
+    return "-" if figure is None else f"{figure:.2f}"
+
+
+def alerts(runs):
+    yield (
+        "| run | kernel | outcome | longest stall, s | lead, s | critical after, s | "
+        "it came in after, s | resolved after, s | incidents | lines |"
+    )
+    yield "|---" * 10 + "|"
+    for name, result in runs:
+        if result["watch"] != "agent":
+            continue
+        told = result["alerts"]
+        leads = ", ".join(
+            f"{track} {seconds(lead)}" for track, lead in sorted(told["warningLeadSeconds"].items()))
+        yield (
+            f"| {name} | {result['kernel']} | {outcome(result)} | {told['stallSeconds']:.1f} | "
+            f"{leads or '-'} | {seconds(told.get('criticalAfterSeconds'))} | "
+            f"{seconds(told.get('criticalArrivedAfterSeconds'))} | "
+            f"{seconds(told.get('resolvedAfterSeconds'))} | {counts(told['incidents'])} | "
+            f"{counts(told['lines'])} |"
+        )
+
+
+def counts(figures):
+    return ", ".join(f"{name} {count}" for name, count in sorted(figures.items())) or "none"
+
+
+def main():
+    tables = {"survival": (SURVIVAL, survival), "alerts": (ALERTS, alerts)}
+    if len(sys.argv) < 4 or sys.argv[1] not in tables:
+        print(__doc__, file=sys.stderr)
+        return 64
+    head, table = tables[sys.argv[1]]
+    lines = "\n".join(table(results(sys.argv[3:])))
+    pathlib.Path(sys.argv[2]).write_text(head + lines + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
