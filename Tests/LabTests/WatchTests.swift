@@ -113,7 +113,8 @@ import Testing
         let account = AlertAccount(
             alerts: [alert(21, "critical")], stall: stall(20, 82),
             arrivals: [
-                Arrival(seconds: 1000, text: "critical, of before"),
+                Arrival(seconds: 1000, text: "{\"level\":\"critical\"}"),
+                Arrival(seconds: 1011, text: "{\"level\":\"resolved\",\"peak\":\"critical\"}"),
                 Arrival(seconds: 1011.75, text: "{\"level\":\"critical\"}"),
             ], hostLessBoot: offset)
         #expect(account.criticalArrivedAfterSeconds == 1.5)

@@ -70,7 +70,7 @@ public struct AlertAccount: Codable, Equatable, Sendable {
         if critical != nil, let hostLessBoot {
             let begin = Double(since) / 1e9 + hostLessBoot
             criticalArrivedAfterSeconds = arrivals.first {
-                $0.seconds >= begin && $0.text.contains("critical")
+                $0.seconds >= begin && $0.text.contains("\"level\":\"critical\"")
             }.map { $0.seconds - begin }
         }
         if let critical, stall.hasEnded {

@@ -36,7 +36,7 @@ struct Initramfs {
                 try copyDynamic(
                     try Tools.require(companion.rawValue, package: companion.rawValue), into: root)
             }
-            for load in ["mapload", "dirtyload", "labprobe", "flood"]
+            for load in ["mapload", "dirtyload", "labprobe", "flood", "later"]
                 + (scenario.jammed ? ["jam"] : [])
                 + (scenario.doctor || scenario.serverIsLocal ? ["ioflusher"] : [])
             {

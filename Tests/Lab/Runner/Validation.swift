@@ -56,9 +56,21 @@ struct Validation {
         let again = try Data(contentsOf: URL(fileURLWithPath: path))
         try FileManager.default.removeItem(atPath: path)
         if live == again { return .check(name, true, "\(live.count) bytes") }
+        let lost = Self.linesLost(live)
         let common = zip(live, again).prefix { $0 == $1 }.count
         return .check(
-            name, !isComplete, "\(common) bytes in common of \(live.count) and \(again.count)",
-            note: isComplete ? "" : "the guest was cut off")
+            name, !isComplete || lost > 0,
+            "\(common) bytes in common of \(live.count) and \(again.count)",
+            note: isComplete
+                ? "\(lost) lines found the serial line full, as the stream tells"
+                : "the guest was cut off")
+    }
+
+    /// What the last summary says that its output lost.
+    private static func linesLost(_ stream: Data) -> Int {
+        let last = stream.split(separator: UInt8(ascii: "\n")).last ?? Data()
+        let line = (try? JSONSerialization.jsonObject(with: last)) as? [String: Any]
+        let summary = line?["summary"] as? [String: Any]
+        return (summary?["loss"] as? [String: Any])?["output"] as? Int ?? 0
     }
 }

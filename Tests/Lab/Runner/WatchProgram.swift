@@ -18,7 +18,7 @@ struct WatchProgram {
         let isThere = withAgent && FileManager.default.isExecutableFile(atPath: agent)
         self.agent = isThere ? agent : nil
         hasBeat =
-            isThere && ((try? Tools.run(agent, ["--help"])) ?? "").contains("--beat-to")
+            isThere && ((try? Tools.run(tool, ["agent", "--help"])) ?? "").contains("--beat-to")
     }
 
     /// The files, all of which go to the guest's /bin.
@@ -38,8 +38,7 @@ struct WatchProgram {
         if hasBeat { words.append("--beat-to \(SerialLine.beat.device)") }
         if agent != nil, scenario.jammed {
             // What guest/jammed has blocked before.
-            words.append(
-                "--alert-to \(SerialLine.jammed.device) --alert-to /jam/fifo --alert-to /jam/tty")
+            words.append("--alert-to \(SerialLine.jammed.device) --alert-to /jam/tty")
         }
         words += [scenario.agentOptions, options]
         return words.filter { !$0.isEmpty }.joined(separator: " ")

@@ -4,9 +4,8 @@
 //
 //   jam DIRECTORY [TTY]...
 //
-// DIRECTORY/fifo: a FIFO that is open for reading, full, and never read. DIRECTORY/tty: a
-// terminal, its output stopped as by Ctrl-S (tcflow(3)) and full. TTY: filled until it takes
-// no more. Then it floods /dev/kmsg beyond its rate limit, from locked memory, until it is
+// DIRECTORY/tty: a terminal that nobody reads, its output stopped as by Ctrl-S (tcflow(3)) and
+// full. TTY: filled until it takes no more. Then it floods /dev/kmsg beyond its rate limit, from locked memory, until it is
 // killed; "jammed" on its standard output says that all of it is so.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,18 +41,6 @@ static void fill(int file)
 	}
 }
 
-static int jam_fifo(const char *directory)
-{
-	char path[256];
-	int file;
-
-	snprintf(path, sizeof(path), "%s/fifo", directory);
-	if (mkfifo(path, 0600) || (file = open(path, O_RDWR | O_NONBLOCK)) < 0)
-		return refused(path);
-	fill(file);
-	return 0;
-}
-
 static int jam_terminal(const char *directory)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY);
@@ -84,7 +71,7 @@ int main(int count, char **arguments)
 		return 64;
 	}
 	memset(block, '.', sizeof(block));
-	if (mkdir(arguments[1], 0755) || jam_fifo(arguments[1]) || jam_terminal(arguments[1]))
+	if (mkdir(arguments[1], 0755) || jam_terminal(arguments[1]))
 		return refused(arguments[1]);
 	for (int i = 2; i < count; i++) {
 		tty = open(arguments[i], O_WRONLY | O_NOCTTY | O_NONBLOCK);
