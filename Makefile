@@ -51,9 +51,9 @@ endif
 demo: ## a guest swapping over NBD, watched live while its wire is pulled
 	@scripts/demo $(DEMO) $(KERNEL)
 
-proof: ## every scenario REPEAT times on both kernels; takes hours
+proof: ## every scenario, or SCENARIO=A,B, REPEAT times on both kernels; takes hours
 	@scripts/build
-	@scripts/lab proof --repeat $(REPEAT)
+	@scripts/lab proof --repeat $(REPEAT) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 fixtures: ## makes the tests' recordings anew from the last lab runs
 	@scripts/fixtures

@@ -26,6 +26,7 @@ final class LabRun: @unchecked Sendable {
     var wireOff: Date? { faults.wireOff }
     var wireOn: Date? { faults.wireOn }
     private var deadlockSince: Date?
+    let hostBeat = HostBeat()
     /// When the load began and when its time was over, by the clock of ``Arrival``.
     private(set) var loadAt: Double?
     private(set) var endAt: Double?
@@ -103,6 +104,7 @@ final class LabRun: @unchecked Sendable {
             lastedSeconds = Date().timeIntervalSince(began)
             guest.stop()
             faults.release()
+            hostBeat.stop()
             for server in servers { serverStats[server.device] = server.stop() }
             flood?.stop()
             try? FileManager.default.removeItem(atPath: "\(directory)/initramfs.gz")

@@ -118,7 +118,7 @@ struct Lab {
         case "proof":
             let chosen = option("scenario", "").split(separator: ",").map(String.init)
             return try series(
-                chosen.isEmpty ? try scenarios().map(\.name) : chosen,
+                chosen.isEmpty ? try runnable().map(\.name) : chosen,
                 times: Int(option("repeat", "3")) ?? 3, numbered: true)
         case "tables":
             try WatchTables(lab: lab).write(out: out)
@@ -146,6 +146,21 @@ struct Lab {
         try FileManager.default.contentsOfDirectory(atPath: "\(lab)/scenarios").sorted()
             .filter { $0.hasSuffix(".scenario") }
             .map { try scenario(String($0.dropLast(9))) }
+    }
+
+    /// All but those that compare with a program that is not installed here: earlyoom is no
+    /// package to put on somebody's machine unasked, it starts to kill there.
+    private func runnable() throws -> [Scenario] {
+        try scenarios().filter { scenario in
+            let missing = scenario.companions.map(\.rawValue).filter {
+                $0 != "shell" && Tools.path($0) == nil
+            }
+            if missing.isEmpty { return true }
+            say(
+                "lab: \(scenario.name) is left out: \(missing.joined(separator: ", ")) "
+                    + "not installed")
+            return false
+        }
     }
 
     func scenario(_ name: String) throws -> Scenario {

@@ -26,6 +26,7 @@ struct WatchChecks {
         // The lab's probe, locked too: what a process could do at best, twice a second.
         let samples = run.guest.stamped[.probe]?.arrivals ?? []
         beats["probe"] = beat(samples.filter { $0.text.hasPrefix("@ ") }.map(\.seconds))
+        beats["host"] = beat(run.hostBeat.times)
         return beats
     }
 
@@ -82,7 +83,8 @@ struct WatchChecks {
             "\(beat.worstGapMilliseconds) ms",
             note: "at \(beat.worstGapAtSeconds) s of the load, usually "
                 + "\(beat.usualGapMilliseconds) ms, outside of the guest; at most "
-                + "\(Self.worstGapMilliseconds) ms")
+                + "\(Self.worstGapMilliseconds) ms; this machine by itself: "
+                + (beats["host"].map { "\($0.worstGapMilliseconds) ms" } ?? "-"))
     }
 
     private func selfRows() -> [Row] {
