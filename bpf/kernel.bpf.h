@@ -277,6 +277,7 @@ struct socket;
 struct net_device {
 	char name[16];
 	unsigned long state;
+	int ifindex;
 };
 
 struct dst_entry {

@@ -448,8 +448,7 @@ int BPF_PROG(packet_allocated, unsigned int size, unsigned int gfp, int flags, i
 
 /*
  * Adds one connection to what is known of its device's path: what came in through it, and
- * whether the link that it goes out through has a carrier. A socket that has not sent
- * since its route was looked up anew has none cached: then the link stays unknown.
+ * whether the link that it goes out through has a carrier.
  */
 __noinline int see_path(__u32 slot, __u64 address)
 {
@@ -480,9 +479,16 @@ __noinline int see_path(__u32 slot, __u64 address)
 		if (ours[0] == theirs[0] && ours[1] == theirs[1])
 			nbd->is_local = 1;
 	}
+	/* A socket whose retransmits are not answered forgets its route: the last one counts. */
 	link = BPF_CORE_READ(sk, sk_dst_cache, dev);
-	if (!link)
-		return 0;
+	if (link) {
+		nbd->link_device = (__u64)link;
+		nbd->link_index = BPF_CORE_READ(link, ifindex);
+	} else {
+		link = (void *)nbd->link_device;
+		if (!link || (__u32)BPF_CORE_READ(link, ifindex) != nbd->link_index)
+			return 0;
+	}
 	bpf_probe_read_kernel_str(nbd->link, sizeof(nbd->link), link->name);
 	/* include/linux/netdevice.h: __LINK_STATE_NOCARRIER is bit 2 of net_device.state. */
 	if (BPF_CORE_READ(link, state) >> LINK_STATE_NOCARRIER & 1)

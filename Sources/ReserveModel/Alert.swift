@@ -153,6 +153,8 @@ public struct AlertTrack: Sendable {
             return false
         }
         quietSince = 0
+        // Taken over from another watcher, who has just told it.
+        if nextUpdate == 0 { nextUpdate = now &+ longest }
         // An incident that was critical stays so until it is over: it is told again, not lowered.
         return now >= nextUpdate && tell(at: now, update: update, longest: longest)
     }

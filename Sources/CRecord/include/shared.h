@@ -93,6 +93,9 @@ struct rw_nbd_state {
 	rw_u32 carrier; /* enum rw_carrier */
 	rw_u32 is_local;
 	char link[RW_NAME_BYTES];
+	rw_u64 link_device; /* struct net_device * that the route led through last */
+	rw_u32 link_index; /* its ifindex: tells when that memory is another's */
+	rw_u32 reserved;
 	rw_u64 latency_us[RW_LATENCY_BUCKETS];
 };
 
