@@ -352,6 +352,7 @@ private struct Host {
     @Test func theTrendIsToldOnlyWhenItIsSure() {
         var host = Host()
         host.zone.minPages = 40_000
+        host.zone.boostPages = 30_000
         host.zone.lowPages = 50_000
         host.node.pfmemallocReservePages = 40_000
         host.node.throttleLinePages = 100
