@@ -17,6 +17,7 @@ enum BoxKey {
     /// The lines of one reading of /proc/swaps share this: a new reading replaces them all.
     static let swapTableStem = UInt64(RW_STEM_SWAP.rawValue)
 
+    @_noAllocation
     static func effect(of record: UnsafeRawBufferPointer) -> Effect {
         guard record.count >= MemoryLayout<rw_header>.size else { return .none }
         let header = record.loadUnaligned(as: rw_header.self)
@@ -54,6 +55,7 @@ enum BoxKey {
         }
     }
 
+    @_noAllocation
     private static func agent(_ record: UnsafeRawBufferPointer, _ kind: UInt32) -> Effect {
         let header = record.loadUnaligned(as: rw_header.self)
         switch kind {
@@ -73,6 +75,7 @@ enum BoxKey {
         }
     }
 
+    @_noAllocation
     private static func swap(_ record: UnsafeRawBufferPointer, _ header: rw_header) -> Effect {
         switch UInt32(header.kind) {
         case RW_SWAP_DEVICE.rawValue: return .keep(key(header, hash(record, 24..<152)))
@@ -82,10 +85,12 @@ enum BoxKey {
         }
     }
 
+    @_noAllocation
     static func isSwapLine(_ key: UInt64) -> Bool {
         key >> 48 == UInt64(RW_STEM_SWAP.rawValue) << 8 | UInt64(RW_SWAP_DEVICE.rawValue)
     }
 
+    @_noAllocation
     private static func key(_ header: rw_header, _ identity: UInt64, _ kind: UInt32? = nil)
         -> UInt64
     {
@@ -93,17 +98,20 @@ enum BoxKey {
             | (identity ^ identity >> 48) & 0xffff_ffff_ffff
     }
 
+    @_noAllocation
     private static func word(_ record: UnsafeRawBufferPointer, _ offset: Int) -> UInt64 {
         guard record.count >= offset + 8 else { return 0 }
         return record.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
     }
 
+    @_noAllocation
     private static func half(_ record: UnsafeRawBufferPointer, _ offset: Int) -> UInt64 {
         guard record.count >= offset + 4 else { return 0 }
         return UInt64(record.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
     }
 
     /// FNV-1a.
+    @_noAllocation
     private static func hash(_ record: UnsafeRawBufferPointer, _ range: Range<Int>) -> UInt64 {
         var value: UInt64 = 0xcbf2_9ce4_8422_2325
         guard record.count >= range.upperBound else { return value }

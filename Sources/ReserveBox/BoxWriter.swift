@@ -70,6 +70,7 @@ public struct BoxWriter: ~Copyable {
 
     /// Takes one record in: into the ring, and into its slot where it is the last word on a
     /// state. No allocation, no system call.
+    @_noAllocation
     public mutating func publish(_ record: UnsafeRawBufferPointer) {
         guard record.count <= Self.longestRecordBytes, !record.isEmpty else { return }
         let sequence = header.pointee.next_sequence
@@ -87,6 +88,7 @@ public struct BoxWriter: ~Copyable {
 
     private var isSwapTableWhole = true
 
+    @_noAllocation
     private func isTableEnd(_ record: UnsafeRawBufferPointer) -> Bool {
         let header = record.loadUnaligned(as: rw_header.self)
         return UInt32(header.stem) == RW_STEM_SWAP.rawValue
@@ -94,18 +96,21 @@ public struct BoxWriter: ~Copyable {
     }
 
     /// Tells that the loop turned.
+    @_noAllocation
     public func beat(_ count: UInt64, at bootNanoseconds: UInt64) {
         rw_box_store(&header.pointee.beat_boot_ns, bootNanoseconds)
         rw_box_store(&header.pointee.beats, count)
     }
 
     /// Tells that the writer ends by itself.
+    @_noAllocation
     public func end(at bootNanoseconds: UInt64) {
         rw_box_store(&header.pointee.ended_boot_ns, bootNanoseconds)
     }
 
     // MARK: ring
 
+    @_noAllocation
     private func append(_ record: UnsafeRawBufferPointer, _ sequence: UInt64) {
         let frameBytes = MemoryLayout<rw_box_frame>.size
         let needed = (frameBytes + record.count + 7) & ~7
@@ -125,18 +130,20 @@ public struct BoxWriter: ~Copyable {
         frame.pointee = rw_box_frame(
             sequence: sequence, size: UInt32(record.count), reserved: 0)
         if let from = record.baseAddress {
-            memcpy(UnsafeMutableRawPointer(frame) + frameBytes, from, record.count)
+            rw_box_copy(UnsafeMutableRawPointer(frame) + frameBytes, from, UInt(record.count))
         }
         rw_box_store(&header.pointee.next_sequence, sequence &+ 1)
         rw_box_store(&header.pointee.head, position &+ UInt64(needed))
     }
 
+    @_noAllocation
     private func frame(at position: UInt64) -> UnsafeMutablePointer<rw_box_frame> {
         (memory + size.ringOffset + Int(position & UInt64(size.ringBytes - 1)))
             .assumingMemoryBound(to: rw_box_frame.self)
     }
 
     /// Moves the tail past every frame that bytes up to `end` will overwrite.
+    @_noAllocation
     private func makeRoom(until end: UInt64) {
         var tail = header.pointee.tail
         guard end &- tail > UInt64(size.ringBytes) else { return }
@@ -148,6 +155,7 @@ public struct BoxWriter: ~Copyable {
     }
 
     /// The position behind the frame at `position`.
+    @_noAllocation
     static func next(
         after position: UInt64, in ring: UnsafeRawPointer, ringBytes: Int
     ) -> UInt64 {
@@ -162,6 +170,7 @@ public struct BoxWriter: ~Copyable {
 
     // MARK: slots
 
+    @_noAllocation
     private mutating func keep(
         _ record: UnsafeRawBufferPointer, _ key: UInt64, _ sequence: UInt64
     ) {
@@ -179,12 +188,14 @@ public struct BoxWriter: ~Copyable {
         write(slot(taken), key, record, sequence)
     }
 
+    @_noAllocation
     private mutating func drop(_ key: UInt64) {
         guard let index = small.release(key) ?? large.release(key) else { return }
         write(slot(index), 0, UnsafeRawBufferPointer(start: nil, count: 0), 0)
     }
 
     /// There are few; their keys are collected before any is dropped.
+    @_noAllocation
     private mutating func dropSwapLines() {
         var lines = InlineArray<32, UInt64>(repeating: 0)
         var count = 0
@@ -196,12 +207,14 @@ public struct BoxWriter: ~Copyable {
         for index in 0..<count { drop(lines[index]) }
     }
 
+    @_noAllocation
     private func slot(_ index: Int) -> UnsafeMutableRawPointer {
         index < size.smallSlots
             ? memory + size.smallOffset + index * Int(RW_BOX_SMALL_BYTES)
             : memory + size.largeOffset + (index - size.smallSlots) * Int(RW_BOX_LARGE_BYTES)
     }
 
+    @_noAllocation
     private func write(
         _ slot: UnsafeMutableRawPointer, _ key: UInt64, _ record: UnsafeRawBufferPointer,
         _ sequence: UInt64
@@ -214,7 +227,7 @@ public struct BoxWriter: ~Copyable {
         head.pointee.sequence = sequence
         head.pointee.size = UInt32(record.count)
         if let from = record.baseAddress {
-            memcpy(slot + MemoryLayout<rw_box_slot>.size, from, record.count)
+            rw_box_copy(slot + MemoryLayout<rw_box_slot>.size, from, UInt(record.count))
         }
         rw_box_store(&head.pointee.version, version &+ 2)
     }

@@ -32,11 +32,13 @@ struct SlotIndex: ~Copyable {
         free.deallocate()
     }
 
+    @_noAllocation
     private func home(_ key: UInt64) -> Int {
         Int(truncatingIfNeeded: (key &* 0x9e37_79b9_7f4a_7c15) >> 32) & mask
     }
 
     /// Where the key lies, or the empty place where it would.
+    @_noAllocation
     private func place(of key: UInt64) -> Int {
         var place = home(key)
         while keys[place] != 0, keys[place] != key { place = (place + 1) & mask }
@@ -44,12 +46,14 @@ struct SlotIndex: ~Copyable {
     }
 
     /// The slot of a key; nil when it has none.
+    @_noAllocation
     func slot(of key: UInt64) -> Int? {
         let place = place(of: key)
         return keys[place] == key ? Int(slots[place]) : nil
     }
 
     /// The slot of a key, a free one if it has none yet; nil when all are taken.
+    @_noAllocation
     mutating func take(_ key: UInt64) -> Int? {
         let place = place(of: key)
         if keys[place] == key { return Int(slots[place]) }
@@ -61,6 +65,7 @@ struct SlotIndex: ~Copyable {
     }
 
     /// Frees a key's slot; nil when it had none.
+    @_noAllocation
     mutating func release(_ key: UInt64) -> Int? {
         var hole = place(of: key)
         guard keys[hole] == key else { return nil }
@@ -83,6 +88,7 @@ struct SlotIndex: ~Copyable {
     }
 
     /// Hands every key to `body`.
+    @_noAllocation
     func forEach(_ body: (UInt64) -> Void) {
         for place in 0...mask where keys[place] != 0 { body(keys[place]) }
     }

@@ -22,18 +22,21 @@ public struct ByteWriter: ~Copyable {
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: buffer[..<used]) }
     public var count: Int { used }
 
+    @_noAllocation
     public mutating func clear() {
         used = 0
         isWhole = true
     }
 
     /// Gives up what is behind `limit`, whole characters of UTF-8 only.
+    @_noAllocation
     mutating func cut(to limit: Int) {
         guard used > limit else { return }
         used = limit
         while used > 0, buffer[used] & 0xc0 == 0x80 { used -= 1 }
     }
 
+    @_noAllocation
     public mutating func byte(_ value: UInt8) {
         guard used < buffer.count else {
             isWhole = false
@@ -43,10 +46,12 @@ public struct ByteWriter: ~Copyable {
         used += 1
     }
 
+    @_noAllocation
     public mutating func text(_ text: StaticString) {
         for index in 0..<text.utf8CodeUnitCount { byte(text.utf8Start[index]) }
     }
 
+    @_noAllocation
     public mutating func number(_ value: UInt64) {
         var digits = InlineArray<20, UInt8>(repeating: 0)
         var rest = value
@@ -62,12 +67,14 @@ public struct ByteWriter: ~Copyable {
         }
     }
 
+    @_noAllocation
     public mutating func number(_ value: Int64) {
         if value < 0 { byte(UInt8(ascii: "-")) }
         number(value.magnitude)
     }
 
     /// `value` with leading zeros, `width` digits of it.
+    @_noAllocation
     public mutating func padded(_ value: UInt64, width: Int) {
         var scale: UInt64 = 1
         for _ in 1..<width { scale *= 10 }
@@ -79,12 +86,14 @@ public struct ByteWriter: ~Copyable {
         }
     }
 
+    @_noAllocation
     public mutating func hexadecimal(_ value: UInt64) {
         text("0x")
         hexadecimalDigits(value)
     }
 
     /// Without "0x" and leading zeros.
+    @_noAllocation
     mutating func hexadecimalDigits(_ value: UInt64) {
         var started = false
         for shift in stride(from: 60, through: 0, by: -4) {
@@ -97,6 +106,7 @@ public struct ByteWriter: ~Copyable {
     }
 
     /// Nanoseconds since 1970 as RFC 3339 in UTC, to the nanosecond.
+    @_noAllocation
     public mutating func time(realNanoseconds: Int64, dateToo: Bool = true) {
         var seconds = realNanoseconds / 1_000_000_000
         var rest = realNanoseconds % 1_000_000_000
@@ -134,6 +144,7 @@ public struct ByteWriter: ~Copyable {
     }
 
     /// Days since 1970-01-01 to the proleptic Gregorian date, counting years from March.
+    @_noAllocation
     static func civil(days: Int64) -> (year: Int64, month: Int64, day: Int64) {
         let shifted = days + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
