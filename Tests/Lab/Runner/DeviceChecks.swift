@@ -83,7 +83,7 @@ extension Checks {
     }
 
     /// Bytes of a request: block/blk-settings.c bounds it by BLK_DEF_MAX_SECTORS, 2560 sectors.
-    private static let largestRequest = 2560 * 512
+    static let largestRequest = 2560 * 512
 
     /// The server's own count: requests before the agent's start are the kernel's to tell.
     mutating func server(_ final: [String: Any], _ name: String) {

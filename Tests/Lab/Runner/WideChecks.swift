@@ -147,11 +147,14 @@ extension Checks {
             ("in_pages", { (figures: DiskFigures) in figures.readSectors }),
             ("out_pages", { figures in figures.writtenSectors }),
         ] {
+            // What is in flight has no sectors yet.
+            let flying = snapshots["S1p"]?.inFlightRequests(of: swap.device) ?? 0
             func kernel(_ moment: String) -> Int? { disk[moment].map { sectors($0) / 8 } }
             rows.append(
                 .counter(
                     "swap \(field) of a device", agent: told?[field] as? Int, s0: kernel("S0"),
-                    s0p: kernel("S0p"), s1: kernel("S1"), s1p: kernel("S1p")))
+                    s0p: kernel("S0p"), s1: kernel("S1"),
+                    s1p: kernel("S1p").map { $0 + flying * Self.largestRequest / 4096 }))
             rows[rows.count - 1].note += rows[rows.count - 1].note.isEmpty ? path : "; \(path)"
         }
         func used(_ moment: String) -> Int? {
