@@ -16,7 +16,7 @@ struct Demo {
         if !isDeadlock { scenario.wireOffFor = 20 }
         let run = try lab.start(
             scenario, kernel: lab.option("kernel", "6.12"), directory: "\(lab.out)/demo",
-            agentOptions: "--format text", withAgent: false)
+            agentOptions: WatchProgram(tool: lab.binary).textOption)
         remark(
             "booting \(run.kernel.release) with \(scenario.memoryMiB) MB, host "
                 + "\(scenario.host); its swap will lie on NBD")

@@ -216,21 +216,20 @@ struct Lab {
         return "\(plain).\(number)"
     }
 
-    func agent(withAgent: Bool) throws -> WatchProgram? {
+    func agent() throws -> WatchProgram? {
         if options["--no-agent"] != nil { return nil }
         guard FileManager.default.isExecutableFile(atPath: binary) else {
             throw LabError.missingTool(binary, install: "make build")
         }
-        return WatchProgram(tool: binary, withAgent: withAgent)
+        return WatchProgram(tool: binary)
     }
 
     /// A guest made ready: server started, emulator started.
     func start(
-        _ scenario: Scenario, kernel name: String, directory: String, agentOptions: String,
-        withAgent: Bool = true
+        _ scenario: Scenario, kernel name: String, directory: String, agentOptions: String
     ) throws -> LabRun {
         try prepareCache()
-        let watch = try agent(withAgent: withAgent)
+        let watch = try agent()
         let kernel = try KernelPackage.fetch(name, cache: cache)
         say("lab: \(scenario.name) on \(kernel.release), results in \(directory)")
         return try LabRun(

@@ -12,10 +12,10 @@ struct WatchProgram {
     let agent: String?
     private let hasBeat: Bool
 
-    init(tool: String, withAgent: Bool = true) {
+    init(tool: String) {
         let agent = (tool as NSString).deletingLastPathComponent + "/reservewatch-agent"
         self.tool = tool
-        let isThere = withAgent && FileManager.default.isExecutableFile(atPath: agent)
+        let isThere = FileManager.default.isExecutableFile(atPath: agent)
         self.agent = isThere ? agent : nil
         hasBeat =
             isThere && ((try? Tools.run(tool, ["agent", "--help"])) ?? "").contains("--beat-to")
@@ -25,6 +25,9 @@ struct WatchProgram {
     var programs: [String] { [tool] + (agent.map { [$0] } ?? []) }
 
     var name: String { agent == nil ? "events" : "agent" }
+
+    /// The option with which it writes its events as people read them.
+    var textOption: String { agent == nil ? "--format text" : "--events-format text" }
 
     /// The guest's command.
     func command(_ scenario: Scenario, options: String) -> String {
