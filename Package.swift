@@ -73,6 +73,8 @@ let package = Package(
         .testTarget(
             name: "ReserveKernelTests", dependencies: ["CBPF", "ReserveKernel"],
             swiftSettings: swift),
+        .testTarget(
+            name: "ReserveAgentTests", dependencies: ["ReserveAgent"], swiftSettings: swift),
         // Runs the built program as a user would; `swift test` builds it first.
         .testTarget(name: "CommandTests", swiftSettings: swift),
         .testTarget(

@@ -197,13 +197,11 @@ int rw_lock_file(int descriptor)
 	return fcntl(descriptor, F_OFD_SETLK, &lock) ? -errno : 0;
 }
 
-int rw_file_lock_holder(int descriptor)
+int rw_file_is_locked(int descriptor)
 {
 	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 
-	if (fcntl(descriptor, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
-		return 0;
-	return lock.l_pid ? lock.l_pid : -1;
+	return !fcntl(descriptor, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
 }
 
 int rw_memory_file(const char *name)

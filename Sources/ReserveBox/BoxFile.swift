@@ -112,8 +112,14 @@ public enum BoxFile {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
-        let holder = rw_file_lock_holder(descriptor)
-        return holder == 0 ? nil : max(holder, 0)
+        guard rw_file_is_locked(descriptor) == 1 else { return nil }
+        // The kernel does not tell whose such a lock is; the box does.
+        var header = rw_box_header()
+        let count = withUnsafeMutableBytes(of: &header) {
+            pread(descriptor, $0.baseAddress, $0.count, 0)
+        }
+        let isWhole = count == MemoryLayout<rw_box_header>.size
+        return isWhole ? Int32(bitPattern: header.writer_pid) : 0
     }
 
     /// Opens the box at `path` for reading, after it was looked at from all sides.
@@ -175,6 +181,18 @@ public enum BoxFile {
         }
         return BoxReader(
             memory: memory, mappedBytes: bytes, descriptor: descriptor, start: start)
+    }
+
+    /// Whether a file begins as a box does; what else is wrong with it ``open(path:start:)`` says.
+    public static func looksLikeBox(_ path: String) -> Bool {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var magic = InlineArray<8, UInt8>(repeating: 0)
+        let count = withUnsafeMutableBytes(of: &magic) { read(descriptor, $0.baseAddress, 8) }
+        guard count == 8 else { return false }
+        for index in 0..<8 where magic[index] != BoxFacts.magic[index] { return false }
+        return true
     }
 
     /// How often the loop of a box's writer turned; 0 as long as there is no box.

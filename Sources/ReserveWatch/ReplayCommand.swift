@@ -3,6 +3,7 @@
 import ArgumentParser
 import Glibc
 import ReserveAgent
+import ReserveBox
 import ReserveKernel
 import ReserveModel
 import ReserveRecord
@@ -29,7 +30,7 @@ struct ReplayCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: "A recording made by events --record.")
+    @Argument(help: "A recording made by events --record, or an agent's black box.")
     var recording: String
 
     @OptionGroup var lines: LineOptions
@@ -46,6 +47,7 @@ struct ReplayCommand: ParsableCommand {
     }
 
     private func replay() throws(WatchError) {
+        if try replayBox() { return }
         let file = try MappedFile(path: recording)
         var reader: RecordingReader
         do {
@@ -71,6 +73,34 @@ struct ReplayCommand: ParsableCommand {
         if reader.tornBytes > 0 {
             printError("\(recording): ends in the middle of a record (\(reader.tornBytes) bytes)")
         }
+    }
+}
+
+extension ReplayCommand {
+    /// Tells a black box, of whatever boot; false: it is none.
+    fileprivate func replayBox() throws(WatchError) -> Bool {
+        guard BoxFile.looksLikeBox(recording) else { return false }
+        let reader: BoxReader
+        do throws(BoxError) {
+            reader = try BoxFile.open(path: recording, start: .oldest, ofThisBoot: false)
+        } catch {
+            throw WatchError(error)
+        }
+        var box = reader
+        var stream = try Stream.toReader(
+            path: lines.output, format: format == .text ? .text : .json,
+            kinds: format == .words ? [] : lines.kinds, policy: lines.policy)
+        box.states { record in
+            stream.take(record)
+            stream.writeAll()
+        }
+        box.read { record in
+            stream.take(record)
+            stream.writeAll()
+        }
+        if format == .words { stream.writeWords() }
+        stream.writeAll()
+        return true
     }
 }
 

@@ -78,8 +78,8 @@ int rw_is_in_memory(int descriptor);
 /// Takes the write lock of an open file; it goes with the descriptor. -EAGAIN: another has it.
 int rw_lock_file(int descriptor);
 
-/// Who holds that lock: 0 nobody, a pid, or -1 for a holder whose pid the kernel does not tell.
-int rw_file_lock_holder(int descriptor);
+/// 1 when somebody holds that lock.
+int rw_file_is_locked(int descriptor);
 
 /// memfd_create(2), to be inherited by a child: not closed on exec. A descriptor.
 int rw_memory_file(const char *_Nonnull name);

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+/// An agent of this build on a box of its own, on this machine's kernel.
+private final class RunningAgent {
+    let process = Process()
+    let directory: String
+    var box: String { "\(directory)/box" }
+
+    init(_ arguments: [String] = []) throws {
+        directory = "/dev/shm/reservewatch-agent-test.\(UUID().uuidString)"
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: false)
+        process.executableURL = URL(fileURLWithPath: Command.binary)
+        process.arguments =
+            ["agent", "--box", box]
+            + arguments.map {
+                $0.replacingOccurrences(of: "DIR", with: directory)
+            }
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = FileHandle(forWritingAtPath: "/dev/null")
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+    }
+
+    /// Waits for its box; bounded.
+    func awaitBox() -> Bool {
+        for _ in 0..<600 {
+            if FileManager.default.fileExists(atPath: box), beats > 2 { return true }
+            if !process.isRunning { return false }
+            usleep(50_000)
+        }
+        return false
+    }
+
+    /// The box's count of its writer's turns: behind the facts and the ring's three words.
+    var beats: UInt64 {
+        guard let data = FileManager.default.contents(atPath: box), data.count > 216 else {
+            return 0
+        }
+        return data.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: 184, as: UInt64.self) }
+    }
+
+    func end(_ signal: Int32 = SIGTERM) -> Int32 {
+        if process.isRunning { kill(process.processIdentifier, signal) }
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+
+    deinit {
+        _ = end(SIGKILL)
+        try? FileManager.default.removeItem(atPath: directory)
+    }
+}
+
+private func kinds(_ output: String) throws -> [String] {
+    try output.split(separator: "\n").map { line in
+        let object = try JSONSerialization.jsonObject(with: Data(line.utf8))
+        return (object as? [String: Any])?["kind"] as? String ?? "-"
+    }
+}
+
+private func body(_ output: String, _ kind: String) throws -> [String: Any]? {
+    try output.split(separator: "\n").compactMap { line in
+        let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+        return object?[kind] as? [String: Any]
+    }.last
+}
+
+@Suite(.serialized, .enabled(if: geteuid() == 0 || getenv("CI") != nil, "BPF needs root"))
+struct AgentTests {
+    @Test func readersReadItsBoxAndItTakesNothingFromTheHost() throws {
+        let agent = try RunningAgent()
+        #expect(agent.awaitBox())
+        let reader = try Command(["events", "--box", agent.box, "--duration", "2"])
+        #expect(reader.status == 0, "\(reader.errors)")
+        let told = try kinds(reader.output)
+        #expect(told.first == "start")
+        #expect(told.filter { $0 == "summary" }.count >= 2)
+        let summary = try #require(try body(reader.output, "summary"))
+        #expect(summary["final"] as? Bool == true)
+        let own = try #require(summary["self"] as? [String: Any])
+        #expect(own["pages_allocated"] as? Int == 0)
+        #expect(own["direct_reclaims"] as? Int == 0)
+        #expect(own["major_faults"] as? Int == 0)
+        #expect((own["locked_kib"] as? Int ?? .max) > 0)
+        #expect(agent.process.isRunning)
+        #expect(agent.end() == 0)
+    }
+
+    @Test func aSecondOneOnTheSameBoxIsRefused() throws {
+        let agent = try RunningAgent()
+        #expect(agent.awaitBox())
+        let second = try Command(["agent", "--box", agent.box])
+        #expect(second.status == 75)
+        #expect(second.errors.contains("process \(agent.process.processIdentifier) writes"))
+    }
+
+    @Test func aBoxWhoseAgentWasKilledIsReplayedLikeARecording() throws {
+        let agent = try RunningAgent()
+        #expect(agent.awaitBox())
+        _ = agent.end(SIGKILL)
+        let replay = try Command(["replay", agent.box])
+        #expect(replay.status == 0, "\(replay.errors)")
+        #expect(try kinds(replay.output).first == "start")
+        let again = try Command(["replay", agent.box])
+        #expect(again.output == replay.output)
+    }
+
+    @Test func aReaderTellsThatItsAgentDied() throws {
+        let agent = try RunningAgent()
+        #expect(agent.awaitBox())
+        let pid = agent.process.processIdentifier
+        Thread.detachNewThread {
+            usleep(1_500_000)
+            kill(pid, SIGKILL)
+        }
+        let reader = try Command(["events", "--box", agent.box, "--duration", "30"])
+        #expect(reader.status == 75)
+        #expect(reader.errors.contains("died"))
+        #expect(try kinds(reader.output).contains("summary"))
+    }
+
+    /// A FIFO that nobody empties, and a file: the alert's first line comes to the file, and
+    /// the loop goes on.
+    @Test func aPlaceThatTakesNothingHoldsUpNothing() throws {
+        let directory = NSTemporaryDirectory() + "reservewatch-sinks-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let fifo = "\(directory)/fifo"
+        #expect(mkfifo(fifo, 0o600) == 0)
+        let reader = open(fifo, O_RDONLY | O_NONBLOCK)
+        let filler = open(fifo, O_WRONLY | O_NONBLOCK)
+        defer {
+            close(filler)
+            close(reader)
+        }
+        let page = [UInt8](repeating: 0x78, count: 4096)
+        while write(filler, page, page.count) > 0 {}
+        let agent = try RunningAgent([
+            "--alert-to", fifo, "--alert-to", "\(directory)/alerts", "--beat-to",
+            "\(directory)/beat",
+        ])
+        #expect(agent.awaitBox())
+        let summary = try #require(
+            try body(
+                try Command(["events", "--box", agent.box, "--duration", "2"]).output, "summary"))
+        let sinks = try #require(summary["sinks"] as? [[String: Any]])
+        #expect(sinks.count == 2)
+        #expect(sinks[0]["lines"] as? Int == 0)
+        #expect((sinks[0]["waiting_bytes"] as? Int ?? 0) > 0)
+        #expect(sinks[1]["lines"] as? Int == 1)
+        let beats = agent.beats
+        usleep(1_000_000)
+        #expect(agent.beats > beats)
+        #expect(agent.end() == 0)
+        let opening = try String(contentsOfFile: "\(directory)/alerts", encoding: .utf8)
+        #expect(opening.hasSuffix("alerts come here\n"))
+    }
+
+    @Test func whatItCannotOpenIsNamedAtTheStart() throws {
+        let nowhere = try Command([
+            "agent", "--box", "/dev/shm/reservewatch-test-none/box", "--alert-to",
+            "/nowhere/at.all",
+        ])
+        #expect(nowhere.status == 73)
+        #expect(nowhere.errors.contains("/nowhere/at.all"))
+        let group = try Command(["agent", "--group", "no-such-group"])
+        #expect(group.status == 64)
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Testing
+
+@testable import ReserveAgent
+
+@Suite struct AgentSettingsTests {
+    @Test func wordsGiveTheSettingsThatTheyWereMadeOf() throws {
+        var settings = AgentSettings()
+        settings.box = .descriptor(7)
+        settings.boxRingKiB = 128
+        settings.group = 42
+        settings.alertsTo = ["kmsg", "/dev/ttyS1", "/a path=with all"]
+        settings.alertFormat = .json
+        settings.eventsTo = "/dev/ttyS2"
+        settings.eventsFormat = .text
+        settings.recordTo = "/dev/ttyS3"
+        settings.beatTo = "/dev/ttyS4"
+        settings.intervalMilliseconds = 250
+        settings.samplePeriodMilliseconds = 5
+        settings.slowMilliseconds = 20
+        settings.ringKiB = 64
+        settings.armed = [.slab, .skbs]
+        settings.realTimePriority = 0
+        settings.parent = 99
+        #expect(try AgentSettings(words: settings.words) == settings)
+        #expect(try AgentSettings(words: AgentSettings().words) == AgentSettings())
+    }
+
+    @Test(arguments: [
+        "nonsense", "nonsense=1", "ring_kib=3", "ring_kib=100000", "box_ring_kib=65",
+        "box_ring_kib=32", "interval_ms=0", "sample_period_ms=x", "slow_ms=10001", "arm=weather",
+        "alert_format=xml", "box_descriptor=1", "group=adm", "parent=0", "priority=100",
+    ])
+    func whatIsNoSettingIsRefusedByName(word: String) {
+        do throws(AgentSettings.Problem) {
+            _ = try AgentSettings(words: [word])
+            Issue.record("taken: \(word)")
+        } catch {
+            #expect(error.word == word)
+            #expect(!error.reason.isEmpty)
+        }
+    }
+
+    @Test func moreSinksThanThreadsAreRefused() {
+        #expect(throws: AgentSettings.Problem.self) {
+            _ = try AgentSettings(words: Array(repeating: "alert_to=stdout", count: 5))
+        }
+    }
+}
