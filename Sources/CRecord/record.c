@@ -2,3 +2,4 @@
 /* The target is its header; this file gives the compiler its static assertions to check. */
 #include "box.h"
 #include "record.h"
+#include "segment.h"

@@ -15,8 +15,15 @@ public struct Checksum: Sendable {
 
     /// The checksum of `bytes`. Does not allocate.
     public func callAsFunction(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
-        var value = UInt32.max
+        var state = UInt32.max
+        add(bytes, to: &state)
+        return ~state
+    }
+
+    /// Goes on over `bytes`; a state begins as all ones, and its complement is the checksum.
+    func add(_ bytes: UnsafeRawBufferPointer, to state: inout UInt32) {
+        var value = state
         for byte in bytes { value = table[Int((value ^ UInt32(byte)) & 0xff)] ^ (value >> 8) }
-        return ~value
+        state = value
     }
 }

@@ -2,13 +2,14 @@
 
 import CRecord
 
-/// A record that grew at its end since wire 1: what an older agent wrote is shorter.
+/// A record that grew at its end: what an older agent wrote is shorter.
+/// docs/recordings.md tells what came when.
 ///
 /// The fields that are missing then stand as "not known" or "none": zero, but for those
 /// that ``complete(_:)`` sets.
 protocol GrownRecord {
     init()
-    /// Bytes that it had in wire 1.
+    /// Bytes that it had at first.
     static var firstSize: Int { get }
     /// Gives fields that an older agent did not send a value that does not claim to be one.
     mutating func complete()
@@ -27,7 +28,7 @@ extension GrownRecord where Self: BitwiseCopyable {
     }
 }
 
-// What grew, and how long it was in wire 1: the table by which old recordings are read.
+// What grew, and how long it was at first: the table by which old recordings are read.
 extension rw_reserve: GrownRecord {
     static var firstSize: Int { 80 }
     mutating func complete() { stack = -1 }
@@ -41,3 +42,4 @@ extension rw_direct_reclaim: GrownRecord {
 extension rw_swap_device: GrownRecord { static var firstSize: Int { 192 } }
 extension rw_oom: GrownRecord { static var firstSize: Int { 80 } }
 extension rw_counters_record: GrownRecord { static var firstSize: Int { 1040 } }
+extension rw_skipped: GrownRecord { static var firstSize: Int { 32 } }

@@ -239,6 +239,7 @@ extension ByteWriter {
         field("untracked", picture.untracked)
         field("unknown_records", picture.unknownRecords)
         field("malformed_records", picture.malformedRecords)
+        if picture.skippedRecords > 0 { field("skipped_records", picture.skippedRecords) }
     }
 
     private mutating func stems(_ name: StaticString, _ values: InlineArray<16, UInt64>) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CRecord
 import ReserveRecord
 import Testing
 
@@ -70,9 +71,87 @@ import Testing
             try text.withUnsafeBytes { _ = try RecordingReader($0) }
         }
         var newer = Self.recording()
-        newer[8] = 2
-        #expect(throws: RecordingReader.Problem.framingVersion(2)) {
+        newer[8] = 3
+        #expect(throws: RecordingReader.Problem.framingVersion(3)) {
             try newer.withUnsafeBytes { _ = try RecordingReader($0) }
         }
+    }
+
+    /// A segment: what it begins with, a record that it repeats, two of its own, its end.
+    private static func segment() -> [UInt8] {
+        let checksum = Checksum()
+        var file: [UInt8] = []
+        RecordingFormat.appendSegmentOpening(to: &file)
+        var begin = rw_segment_begin()
+        begin.number = 7
+        withUnsafeBytes(of: begin) {
+            _ = RecordingFormat.appendFrame(RW_FRAME_BEGIN, $0, checksum: checksum, to: &file)
+        }
+        for (type, number) in [
+            (RW_FRAME_REPEATED, 1), (RW_FRAME_RECORD, 2), (RW_FRAME_RECORD, 3),
+        ] {
+            var record = DecoderTests.taken
+            record[8] = UInt8(number)
+            record.withUnsafeBytes {
+                _ = RecordingFormat.appendFrame(type, $0, checksum: checksum, to: &file)
+            }
+        }
+        withUnsafeBytes(of: rw_segment_end(records: 2, last_boot_ns: 3)) {
+            _ = RecordingFormat.appendFrame(RW_FRAME_END, $0, checksum: checksum, to: &file)
+        }
+        return file
+    }
+
+    private static func frames(in file: [UInt8]) throws -> [String] {
+        try file.withUnsafeBytes { bytes in
+            var reader = try RecordingReader(bytes)
+            var read: [String] = []
+            while let frame = reader.nextFrame() {
+                switch frame {
+                case .begin(let begin): read.append("begin \(begin.number)")
+                case .repeated(let record): read.append("repeated \(record[8])")
+                case .record(let record): read.append("record \(record[8])")
+                case .end(let end): read.append("end \(end.records)")
+                }
+            }
+            return read
+        }
+    }
+
+    private static let whole = ["begin 7", "repeated 1", "record 2", "record 3", "end 2"]
+
+    @Test func aSegmentSaysWhatItRepeats() throws {
+        #expect(try Self.frames(in: Self.segment()) == Self.whole)
+        let read = try Self.numbers(in: Self.segment())
+        #expect(read.read == [1, 2, 3])
+        #expect(read.damaged + read.torn == 0)
+    }
+
+    @Test func aFlippedBitAnywhereInASegmentCostsOneFrame() throws {
+        let file = Self.segment()
+        for offset in RecordingFormat.openingBytes..<file.count {
+            for bit in 0..<8 {
+                var damaged = file
+                damaged[offset] ^= 1 << UInt8(bit)
+                let read = try Self.frames(in: damaged)
+                #expect(
+                    Self.whole.indices.contains { hit in
+                        var rest = Self.whole
+                        rest.remove(at: hit)
+                        return rest == read
+                    }, "bit \(bit) at \(offset): \(read)")
+            }
+        }
+    }
+
+    @Test func aFrameOfANewerAgentIsPassedOver() throws {
+        var file = Self.segment()
+        [UInt8(1)].withUnsafeBytes {
+            _ = RecordingFormat.appendFrame(
+                rw_frame_type(9), $0, checksum: Checksum(), to: &file)
+        }
+        let read = try Self.numbers(in: file)
+        #expect(read.read == [1, 2, 3])
+        #expect(read.damaged + read.torn == 0)
     }
 }

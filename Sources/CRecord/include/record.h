@@ -546,7 +546,7 @@ enum rw_agent_kind {
 	RW_AGENT_STANDING = 12, /* struct rw_standing: where verdict and alerts stand */
 	RW_AGENT_TAKER = 13, /* struct rw_taker: sums that a late reader did not see grow */
 	RW_AGENT_WAITER = 14, /* struct rw_waiter: the same */
-	RW_AGENT_SKIPPED = 15, /* struct rw_skipped, made by a reader that fell behind */
+	RW_AGENT_SKIPPED = 15, /* struct rw_skipped, made by a reader or a recorder */
 };
 
 /* What the watch itself cost the host, from its start on. */
@@ -639,9 +639,20 @@ struct rw_waiter {
 	rw_u64 longest_ns;
 };
 
+enum rw_skipped_reason {
+	RW_SKIPPED_BEHIND = 0, /* the reader was too slow for the agent */
+	RW_SKIPPED_STORAGE = 1, /* the recorder's target took nothing: full, read-only, broken */
+	RW_SKIPPED_VANISHED = 2, /* what was recorded is not there any more */
+	RW_SKIPPED_DAMAGED = 3, /* found while reading: a segment is missing, or broken */
+};
+
+/* Records that the agent made, and that did not come here. */
 struct rw_skipped {
-	struct rw_header header;
+	struct rw_header header; /* when it went on */
 	rw_u64 records;
+	rw_u64 since_boot_ns; /* the last that came; 0: not known */
+	rw_u32 reason; /* enum rw_skipped_reason */
+	rw_s32 error; /* errno; 0: none */
 };
 
 #define RW_STACK_FRAMES 16
@@ -874,7 +885,7 @@ _Static_assert(sizeof(struct rw_exposure) == 104, "rw_exposure");
 _Static_assert(sizeof(struct rw_standing) == 104, "rw_standing");
 _Static_assert(sizeof(struct rw_taker) == 88, "rw_taker");
 _Static_assert(sizeof(struct rw_waiter) == 72, "rw_waiter");
-_Static_assert(sizeof(struct rw_skipped) == 32, "rw_skipped");
+_Static_assert(sizeof(struct rw_skipped) == 48, "rw_skipped");
 #endif
 
 #endif
