@@ -37,6 +37,12 @@ let package = Package(
             name: "ReserveKernel", dependencies: ["CBPF", "CLinux"], swiftSettings: swift),
         .target(
             name: "ReserveBox", dependencies: ["CLinux", "CRecord"], swiftSettings: swift),
+        // libzstd: the seam is its header.
+        .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
+        .target(
+            name: "ReserveStore",
+            dependencies: ["CRecord", "CLinux", "CZstd", "ReserveBox", "ReserveRecord"],
+            swiftSettings: swift),
         .target(
             name: "ReserveSinks", dependencies: ["CLinux", "ReserveModel"], swiftSettings: swift),
         .target(
@@ -54,7 +60,7 @@ let package = Package(
             name: "ReserveWatch",
             dependencies: [
                 "CBPF", "CLinux", "CRecord", "ReserveAgent", "ReserveBox", "ReserveModel",
-                "ReserveRecord", "ReserveKernel", "ReserveSinks",
+                "ReserveRecord", "ReserveKernel", "ReserveSinks", "ReserveStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),
@@ -66,6 +72,10 @@ let package = Package(
             name: "ReserveModelTests", dependencies: ["ReserveModel"], swiftSettings: swift),
         .testTarget(
             name: "ReserveRecordTests", dependencies: ["CRecord", "ReserveModel", "ReserveRecord"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ReserveStoreTests",
+            dependencies: ["CRecord", "ReserveBox", "ReserveRecord", "ReserveStore"],
             swiftSettings: swift),
         .testTarget(
             name: "ReserveSinksTests", dependencies: ["ReserveModel", "ReserveSinks"],

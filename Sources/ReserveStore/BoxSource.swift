@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CRecord
+import Glibc
+import ReserveBox
+import ReserveRecord
+
+/// The black box of an agent, alive or dead, read as a recording.
+enum BoxSource {
+    /// Whether a file is a black box.
+    static func isBox(_ path: String) -> Bool {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        // "RWBOX", and two bytes that no text has: box.h.
+        let magic: [UInt8] = [0x52, 0x57, 0x42, 0x4f, 0x58, 0x00, 0xff, 0x0a]
+        var begin = [UInt8](repeating: 0, count: magic.count)
+        return read(descriptor, &begin, begin.count) == begin.count && begin == magic
+    }
+
+    /// All that a box has at this moment, as the bytes of a segment.
+    static func segment(of path: String) throws(StoreError) -> [UInt8] {
+        var reader = try open(path)
+        let checksum = Checksum()
+        var bytes: [UInt8] = []
+        RecordingFormat.appendSegmentOpening(to: &bytes)
+        var state = StateKeeper()
+        reader.states { state.take($0) }
+        for record in state.records() {
+            record.withUnsafeBytes {
+                _ = RecordingFormat.appendFrame(
+                    RW_FRAME_REPEATED, $0, checksum: checksum, to: &bytes)
+            }
+        }
+        reader.read { record in
+            _ = RecordingFormat.appendFrame(
+                RW_FRAME_RECORD, record, checksum: checksum, to: &bytes)
+        }
+        return bytes
+    }
+
+    private static func open(_ path: String) throws(StoreError) -> BoxReader {
+        do throws(BoxError) {
+            return try BoxFile.open(path: path, start: .oldest, ofThisBoot: false)
+        } catch {
+            switch error {
+            case .absent(let path): throw .input(path: path, errno: ENOENT)
+            case .notPermitted(let path, let errno): throw .input(path: path, errno: errno)
+            case .foreign(let path, let reason):
+                throw .notARecording(path: path, reason: reason)
+            case .inUse(let path, _): throw .input(path: path, errno: EBUSY)
+            case .failed(_, let path, let errno): throw .input(path: path, errno: errno)
+            }
+        }
+    }
+}
