@@ -3,11 +3,10 @@
 import ArgumentParser
 import Glibc
 import ReserveAgent
-import ReserveBox
 import ReserveKernel
-import ReserveModel
 import ReserveRecord
 import ReserveSinks
+import ReserveStore
 
 enum ReplayFormat: String, CaseIterable, ExpressibleByArgument {
     case json
@@ -20,17 +19,23 @@ struct ReplayCommand: ParsableCommand {
         commandName: "replay",
         abstract: "Tells the events of a recording again, through the same decoder and model.",
         discussion: """
-            Needs no root, no BTF and no BPF. A torn end is normal and costs only itself; \
-            damage in the middle is told on standard error.
+            Needs no root, no BTF and no BPF. RECORDING is a file, a segment, or a directory \
+            of segments. A torn end is normal and costs only itself; damage in the middle is \
+            told on standard error.
+
+            A time is one of 2026-11-25T07:10:48Z; 07:10:48, UTC, on the day on which the \
+            recording begins; +12.5s after its begin; -30s before its end (ms, s, m, h, d).
 
             EXAMPLES
               reservewatch replay incident.rwr
               reservewatch replay incident.rwr --kind throttle
               reservewatch replay incident.rwr --format words
+              reservewatch replay /var/lib/reservewatch --from 07:10 --to 07:12:30
+              reservewatch replay incident.rwr --from -30s --format text --speed recorded
             """
     )
 
-    @Argument(help: "A recording made by events --record, or an agent's black box.")
+    @Argument(help: "A recording made by record or by events --record, or an agent's black box.")
     var recording: String
 
     @OptionGroup var lines: LineOptions
@@ -38,93 +43,82 @@ struct ReplayCommand: ParsableCommand {
     @Option(help: "json, text to read, or words: what happened, at the end only.")
     var format: ReplayFormat = .json
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Tell only what happened from this moment on; what was before makes the state.",
+            valueName: "time"),
+        transform: { try timePoint($0, option: "--from") })
+    var from: TimePoint?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("End with this moment.", valueName: "time"),
+        transform: { try timePoint($0, option: "--to") })
+    var to: TimePoint?
+
+    @Option(help: "full; recorded: as fast as it happened; or so many times as fast, like 10.")
+    var speed: ReplaySpeed = .full
+
+    func validate() throws {
+        if format == .words, from != nil {
+            throw ValidationError(
+                "--from has no part in --format words: they tell it from the begin; leave it out.")
+        }
+    }
+
     func run() throws {
-        do throws(WatchError) {
-            try replay()
+        let source: RecordSource
+        let window: ReplayWindow
+        do throws(StoreError) {
+            source = try RecordSource(path: recording)
+            window = try ReplayWindow(path: recording, from: from, to: to)
         } catch {
             throw leave(error)
         }
+        if window.isEmpty {
+            throw ValidationError("--to is before --from: nothing lies between them.")
+        }
+        let failure: Int32
+        do throws(WatchError) {
+            failure = try replay(source, window)
+        } catch {
+            throw leave(error)
+        }
+        // A reader that went away (head, less) is no error of ours.
+        if failure != 0 && failure != EPIPE {
+            printError("the output ended early: \(describe(errno: failure)); what followed is lost")
+            throw ExitCode(74)
+        }
     }
 
-    private func replay() throws(WatchError) {
-        if try replayBox() { return }
-        let file = try MappedFile(path: recording)
-        var reader: RecordingReader
-        do {
-            reader = try RecordingReader(file.bytes)
-        } catch .framingVersion(let version) {
-            throw .notARecording(
-                path: recording, reason: "its framing has version \(version), newer than ours")
-        } catch {
-            throw .notARecording(path: recording, reason: "it does not begin like one")
+    /// Returns the errno that ended the output early, or 0.
+    private func replay(
+        _ source: RecordSource, _ window: ReplayWindow
+    ) throws(WatchError) -> Int32 {
+        var stream = try ReplayStream(
+            path: lines.output, format: format, kinds: format == .words ? [] : lines.kinds,
+            policy: lines.policy)
+        var pace = ReplayPace(speed)
+        while let entry = source.next(), stream.failure == 0 {
+            if window.isOver(entry) { break }
+            let isTold = !entry.isState && window.contains(entry)
+            if entry.isHost { pace.restart() }
+            if isTold { pace.wait(until: entry.realNanoseconds) }
+            stream.take(entry, isTold: isTold)
         }
-        var stream = try Stream.toReader(
-            path: lines.output, format: format == .text ? .text : .json,
-            kinds: format == .words ? [] : lines.kinds, policy: lines.policy)
-        while let record = reader.next() {
-            stream.take(record)
-            stream.writeAll()
-        }
+        for problem in source.takeProblems() { printError(problem.sentence) }
         if format == .words { stream.writeWords() }
-        stream.writeAll()
-        if reader.damagedBytes > 0 {
-            printError("\(recording): \(reader.damagedBytes) damaged bytes were passed over")
-        }
-        if reader.tornBytes > 0 {
-            printError("\(recording): ends in the middle of a record (\(reader.tornBytes) bytes)")
-        }
+        if stream.told == 0, let hint = window.hint { printError("\(recording): \(hint)") }
+        return stream.failure
     }
 }
 
-extension ReplayCommand {
-    /// Tells a black box, of whatever boot; false: it is none.
-    fileprivate func replayBox() throws(WatchError) -> Bool {
-        guard BoxFile.looksLikeBox(recording) else { return false }
-        let reader: BoxReader
-        do throws(BoxError) {
-            reader = try BoxFile.open(path: recording, start: .oldest, ofThisBoot: false)
-        } catch {
-            throw WatchError(error)
-        }
-        var box = reader
-        var stream = try Stream.toReader(
-            path: lines.output, format: format == .text ? .text : .json,
-            kinds: format == .words ? [] : lines.kinds, policy: lines.policy)
-        box.states { record in
-            stream.take(record)
-            stream.writeAll()
-        }
-        box.read { record in
-            stream.take(record)
-            stream.writeAll()
-        }
-        if format == .words { stream.writeWords() }
-        stream.writeAll()
-        return true
+private func timePoint(_ text: String, option: String) throws -> TimePoint {
+    guard let point = TimePoint(text) else {
+        throw ValidationError(
+            "\(option) \(text) is no time; write 2026-11-25T07:10:48Z, 07:10:48 (UTC), "
+                + "+12.5s after the begin, or -30s before the end.")
     }
-}
-
-/// A whole file, mapped for reading.
-struct MappedFile: ~Copyable {
-    let bytes: UnsafeRawBufferPointer
-
-    init(path: String) throws(WatchError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .input(path: path, errno: errno) }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw .input(path: path, errno: errno) }
-        let size = Int(status.st_size)
-        guard size > 0 else {
-            throw .notARecording(path: path, reason: "it is empty")
-        }
-        guard let memory = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0),
-            memory != MAP_FAILED
-        else { throw .input(path: path, errno: errno) }
-        bytes = UnsafeRawBufferPointer(start: memory, count: size)
-    }
-
-    deinit {
-        munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)
-    }
+    return point
 }

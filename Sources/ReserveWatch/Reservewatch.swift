@@ -23,6 +23,7 @@ struct Reservewatch: ParsableCommand {
               reservewatch events --record incident.rwr  keep the raw records as well
               reservewatch replay incident.rwr           the same events again, anywhere
               reservewatch replay incident.rwr --format words
+              reservewatch record /var/lib/reservewatch  keep them in segments, bounded
               reservewatch doctor                        what this kernel lets us see,
                                                          and whether the swap's path is fit
               reservewatch doctor --btf vmlinux          what that one would, not running
@@ -43,7 +44,8 @@ struct Reservewatch: ParsableCommand {
             """,
         version: agentVersion,
         subcommands: [
-            AgentCommand.self, EventsCommand.self, ReplayCommand.self, DoctorCommand.self,
+            AgentCommand.self, EventsCommand.self, RecordCommand.self, ReplayCommand.self,
+            DoctorCommand.self,
         ]
     )
 }
