@@ -22,7 +22,6 @@ public struct LiveSource: ~Copyable {
     private var reader: BoxReader
     private var agent: PrivateAgent?
     private let path: String
-    private var toldLost: UInt64 = 0
     private var nextLook: UInt64 = 0
     private var isWriterGone = false
     /// Nothing more will come.
@@ -74,13 +73,12 @@ public struct LiveSource: ~Copyable {
         limit: Int, _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(WatchError) -> Int {
         let wasGone = isWriterGone
-        let count = reader.read(limit: limit, body)
-        if reader.lost > toldLost {
-            var record = UserRecords.skipped(
-                reader.lost - toldLost, bootNanoseconds: rw_boot_ns())
-            toldLost = reader.lost
-            withUnsafeBytes(of: &record, body)
-        }
+        let count = reader.read(
+            limit: limit,
+            skipped: { records in
+                var record = UserRecords.skipped(records, bootNanoseconds: rw_boot_ns())
+                withUnsafeBytes(of: &record, body)
+            }, body)
         if count == 0 {
             if reader.endedBootNanoseconds != nil {
                 hasEnded = true

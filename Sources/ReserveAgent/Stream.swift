@@ -90,15 +90,6 @@ public struct Stream: ~Copyable {
     /// Writes what the output takes now.
     public mutating func flush() { output.flush() }
 
-    /// Waits until all is written.
-    public mutating func writeAll() { output.finish(withinMilliseconds: .max) }
-
-    /// What happened, in words, from the picture as it stands.
-    public mutating func writeWords() {
-        var words = WordsSummary()
-        words.write(picture: model.picture) { output.append($0) }
-    }
-
     public mutating func finish(withinMilliseconds limit: Int32) {
         output.finish(withinMilliseconds: limit)
     }

@@ -183,18 +183,6 @@ public enum BoxFile {
             memory: memory, mappedBytes: bytes, descriptor: descriptor, start: start)
     }
 
-    /// Whether a file begins as a box does; what else is wrong with it ``open(path:start:)`` says.
-    public static func looksLikeBox(_ path: String) -> Bool {
-        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        var magic = InlineArray<8, UInt8>(repeating: 0)
-        let count = withUnsafeMutableBytes(of: &magic) { read(descriptor, $0.baseAddress, 8) }
-        guard count == 8 else { return false }
-        for index in 0..<8 where magic[index] != BoxFacts.magic[index] { return false }
-        return true
-    }
-
     /// How often the loop of a box's writer turned; 0 as long as there is no box.
     public static func beats(of descriptor: Int32) -> UInt64 {
         var header = rw_box_header()

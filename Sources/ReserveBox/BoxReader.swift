@@ -150,11 +150,15 @@ public struct BoxReader: ~Copyable {
 
     // MARK: ring
 
-    /// Hands records to `body`, oldest first, at most `limit`; never waits.
+    /// Hands records to `body`, oldest first, at most `limit`; never waits. Where some were
+    /// lost before the one that comes next, `skipped` is told how many.
     ///
-    /// - Returns: how many.
+    /// - Returns: how many were handed over.
     @discardableResult
-    public mutating func read(limit: Int = .max, _ body: (UnsafeRawBufferPointer) -> Void) -> Int {
+    public mutating func read(
+        limit: Int = .max, skipped: (UInt64) -> Void = { _ in },
+        _ body: (UnsafeRawBufferPointer) -> Void
+    ) -> Int {
         var count = 0
         while count < limit {
             let end = load(\.head)
@@ -166,7 +170,10 @@ public struct BoxReader: ~Copyable {
                 continue
             }
             position = next
-            if record.sequence > nextSequence { lost &+= record.sequence &- nextSequence }
+            if record.sequence > nextSequence {
+                lost &+= record.sequence &- nextSequence
+                skipped(record.sequence &- nextSequence)
+            }
             nextSequence = record.sequence &+ 1
             body(record.bytes)
             count += 1
