@@ -51,7 +51,31 @@ struct swap_info_struct___atomic_inuse {
 /* Slabs got names of their own for their flag bits (v6.17, 3df29914d9fd). */
 enum slab_flags___own { SL_pfmemalloc = 8 };
 
+/* mm_vmscan_lru_isolate lost its isolate_mode, and lru moved up (v6.7, 3dfbb555c98a). */
+struct trace_event_raw_mm_vmscan_lru_isolate {
+	unsigned int isolate_mode;
+};
+
 #pragma clang attribute pop
+
+/*
+ * Whether the list of an mm_vmscan_lru_isolate holds file pages: enum lru_list. The two
+ * reads are kept apart, for the verifier wants a fixed place in the arguments for each.
+ */
+static __always_inline bool isolated_file_list(unsigned long long *arguments)
+{
+	struct trace_event_raw_mm_vmscan_lru_isolate *event = NULL;
+	__u64 list;
+
+	if (bpf_core_field_exists(event->isolate_mode)) {
+		list = arguments[7];
+		asm volatile("" : "+r"(list)::"memory");
+	} else {
+		list = arguments[6];
+		asm volatile("" : "+r"(list));
+	}
+	return (__u32)list == LRU_INACTIVE_FILE || (__u32)list == LRU_ACTIVE_FILE;
+}
 
 static __always_inline __u64 kswapd_failures(struct pglist_data *pgdat)
 {

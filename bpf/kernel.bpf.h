@@ -70,6 +70,7 @@ enum zone_stat_item {
 	NR_ZONE_ACTIVE_FILE = 4,
 };
 enum zone_type { ZONE_NORMAL = 2 };
+enum lru_list { LRU_INACTIVE_FILE = 2, LRU_ACTIVE_FILE = 3 };
 
 struct per_cpu_zonestat {
 	__s8 vm_stat_diff[1];
@@ -145,6 +146,7 @@ struct task_struct {
 	int prio;
 	unsigned long min_flt;
 	unsigned long maj_flt;
+	__u64 start_time;
 };
 
 struct oom_control {
@@ -231,7 +233,7 @@ struct kmem_cache {
 	struct kmem_cache_order_objects oo;
 };
 
-enum pageflags { PG_active = 5 };
+enum pageflags { PG_active = 5, PG_swapbacked = 17 };
 
 struct ns_common {
 	unsigned int inum;

@@ -26,6 +26,8 @@
 #include "swap.bpf.c"
 #include "oom.bpf.c"
 #include "kswapd.bpf.c"
+#include "reclaim_task.bpf.c"
+#include "page_task.bpf.c"
 #include "reclaim_wait.bpf.c"
 #include "slab.bpf.c"
 #include "socket.bpf.c"

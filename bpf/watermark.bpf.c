@@ -267,6 +267,8 @@ static int report_others(bool second)
 	report_nbd();
 	report_sockets();
 	report_swaps();
+	report_reclaim_tasks();
+	report_page_tasks();
 	if (second)
 		report_slab();
 	return 0;
@@ -313,6 +315,8 @@ int final_report(void *ctx)
 		sample_node(node, true);
 	bpf_for_each_map_elem(&memalloc_sockets, report_socket_finally, NULL, 0);
 	report_others(true);
+	bpf_for_each_map_elem(&reclaim_tasks, report_reclaim_task_finally, NULL, 0);
+	bpf_for_each_map_elem(&page_tasks, report_page_task_finally, NULL, 0);
 	return 0;
 }
 

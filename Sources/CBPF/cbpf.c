@@ -20,7 +20,7 @@ extern const unsigned long rw_bpf_object_size;
 
 #define MESSAGE_BYTES 512
 #define PROGRAM_NAME_BYTES 64
-#define PROGRAMS_MAX 64
+#define PROGRAMS_MAX 96
 
 static char message[MESSAGE_BYTES];
 static char refused[PROGRAM_NAME_BYTES];

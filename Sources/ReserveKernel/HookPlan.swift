@@ -49,6 +49,7 @@ public struct HookPlan: Equatable, Sendable {
     public enum Arm: String, CaseIterable, Sendable {
         case slab
         case skbs
+        case pages
     }
 
     public struct Candidate: Equatable, Sendable {

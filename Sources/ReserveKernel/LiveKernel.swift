@@ -121,6 +121,7 @@ public struct LiveKernel: ~Copyable {
         shared.pointee.settings.swap_info = facts.symbols["swap_info"] ?? 0
         shared.pointee.settings.slab_objects = programs.contains("slab_object_freed") ? 1 : 0
         shared.pointee.settings.self_tid = UInt32(getpid())
+        shared.pointee.settings.page_tasks = programs.contains("task_page_freed") ? 1 : 0
         shared.pointee.settings.drops_by_reason = programs.contains("socket_filtered") ? 0 : 1
         shared.pointee.settings.nbd_phases = programs.contains("nbd_sent") ? 1 : 0
         shared.pointee.settings.walk_waiters = programs.contains("throttle_exit") ? 0 : 1

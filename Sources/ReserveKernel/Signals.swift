@@ -35,6 +35,18 @@ extension HookPlan {
                 needs: [.tracepoint("mm_page_alloc"), .tracepoint("mm_page_free")],
                 known: [RW_KNOWN_RESERVE, RW_KNOWN_BELOW_MIN], cost: .page,
                 blind: "the context; an interrupt's pages while it hit this program")),
+        Signal(
+            RW_STEM_RESERVE, "reserve.pages", armedBy: .pages,
+            tracepoints(
+                [
+                    "mm_page_alloc", "mm_page_free", "mm_page_free_batched",
+                    "mm_page_alloc_zone_locked", "mm_page_pcpu_drain", "mm_page_alloc_extfrag",
+                ],
+                [
+                    "task_page_allocated", "task_page_freed", "task_page_freed_batched",
+                    "task_page_zone_locked", "task_page_drained", "task_page_fell_back",
+                ], and: [.timer], known: [RW_KNOWN_PAGE_TASKS], cost: .page,
+                blind: "tasks beyond the 2048th (counted)")),
     ]
 
     private static let reclaimSignals = [
@@ -50,6 +62,21 @@ extension HookPlan {
                 "fentry/vmpressure_prio", ["reclaim_pass"], needs: [.fentry("vmpressure_prio")],
                 known: [RW_KNOWN_ALLOCSTALL], cost: .rare, blind: ""),
             vmstat(RW_KNOWN_ALLOCSTALL)),
+        Signal(
+            RW_STEM_DIRECT_RECLAIM, "direct_reclaim.tasks",
+            tracepoints(
+                [
+                    "mm_vmscan_direct_reclaim_begin", "mm_vmscan_direct_reclaim_end",
+                    "mm_vmscan_wakeup_kswapd", "mm_vmscan_kswapd_wake", "mm_vmscan_kswapd_sleep",
+                    "mm_vmscan_lru_isolate", "mm_vmscan_lru_shrink_inactive",
+                    "mm_vmscan_write_folio",
+                ],
+                [
+                    "task_reclaim_began", "task_reclaim_ended", "task_asked_kswapd",
+                    "task_kswapd_woke", "task_kswapd_slept", "task_scanned", "task_reclaimed",
+                    "task_wrote",
+                ], and: [.timer], known: [RW_KNOWN_RECLAIM_TASKS], cost: .rare,
+                blind: "tasks beyond the 1024th (counted)")),
         Signal(
             RW_STEM_THROTTLE, "throttle.calls",
             Candidate(

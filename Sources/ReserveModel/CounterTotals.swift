@@ -141,6 +141,13 @@ public struct CounterTotals: Sendable {
     public var socketsMarked: UInt64?
     public var swapDevicesKnown = false
     public var oomFreedPages: UInt64?
+    /// Whether what each task did in reclaim is counted.
+    public var reclaimTasksKnown = false
+    /// Events of tasks that found no room in the table.
+    public var reclaimTasksUntracked: UInt64 = 0
+    /// The same of the page allocator, which is watched only when armed.
+    public var pageTasksKnown = false
+    public var pageTasksUntracked: UInt64 = 0
     /// Whether contexts other than unknown can be told.
     public var contextKnown = false
     public var zonesKnown = false

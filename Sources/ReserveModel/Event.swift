@@ -23,6 +23,8 @@ public struct Event: Sendable {
         case allocatedBelowMin(ReserveAllocation)
         case reclaimInside(ReclaimStay)
         case reclaimLeft(ReclaimStay)
+        case reclaimTask(ReclaimTask)
+        case pageTask(PageTask)
         case throttleBegan(ThrottleStay)
         case throttleEnded(ThrottleStay)
         case throttleWaiting(ThrottleStay)

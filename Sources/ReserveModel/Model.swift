@@ -86,6 +86,8 @@ public struct Model: Sendable {
         case .oom(let victim):
             if victim.killed { picture.oomKills.append(victim) }
             notices.append(Notice(bootNanoseconds: now, severity: .warning, body: .oom(victim)))
+        // Told by a report alone: the picture has the totals, and the tasks that are inside.
+        case .reclaimTask, .pageTask: break
         case .swapUsage, .oomFreed, .kswapd, .reclaimWait, .slabTaken, .slabRefused, .slabCache,
             .socket, .socketGone, .socketDrop, .stack, .pressure, .programMissed, .selfAccount,
             .sink, .exposure, .standing, .takerTotal, .waiterTotal, .skipped:

@@ -58,6 +58,117 @@ public struct KswapdMove: Sendable {
     public init() {}
 }
 
+/// What one task did in reclaim since its first event, counted in the kernel.
+///
+/// A task that paused for long begins anew, with another first event: the sum is what it did.
+public struct ReclaimTask: Sendable {
+    public var task: TaskIdentity
+    public var firstBootNanoseconds: UInt64 = 0
+    /// try_to_free_pages() begun; the times are of those that ended.
+    public var directReclaims: UInt64 = 0
+    public var directReclaimNanoseconds: UInt64 = 0
+    public var longestNanoseconds: UInt64 = 0
+    /// What try_to_free_pages() returned.
+    public var directReclaimedPages: UInt64 = 0
+    /// wakeup_kswapd() by this task.
+    public var kswapdRequests: UInt64 = 0
+    /// kswapd only: woken from sleep, and begun anew without sleep between.
+    public var kswapdWakes: UInt64 = 0
+    public var kswapdRewakes: UInt64 = 0
+    public var kswapdAwakeNanoseconds: UInt64 = 0
+    public var kswapdLongestNanoseconds: UInt64 = 0
+    /// mm_vmscan_lru_isolate, of whatever list.
+    public var scannedAnonPages: UInt64 = 0
+    public var scannedFilePages: UInt64 = 0
+    /// mm_vmscan_lru_shrink_inactive.
+    public var reclaimedAnonPages: UInt64 = 0
+    public var reclaimedFilePages: UInt64 = 0
+    /// mm_vmscan_write_folio, in calls.
+    public var writtenAnonPages: UInt64 = 0
+    public var writtenFilePages: UInt64 = 0
+    /// By order; the last counts all from 11 on.
+    public var begunByOrder = InlineArray<12, UInt32>(repeating: 0)
+    public var requestsByOrder = InlineArray<12, UInt32>(repeating: 0)
+    public var wakesByOrder = InlineArray<12, UInt32>(repeating: 0)
+    public var rewakesByOrder = InlineArray<12, UInt32>(repeating: 0)
+
+    public init(task: TaskIdentity) {
+        self.task = task
+    }
+
+    /// Two lives of one task together.
+    public func plus(_ other: ReclaimTask) -> ReclaimTask {
+        var sum = self
+        sum.firstBootNanoseconds = min(firstBootNanoseconds, other.firstBootNanoseconds)
+        sum.directReclaims &+= other.directReclaims
+        sum.directReclaimNanoseconds &+= other.directReclaimNanoseconds
+        sum.longestNanoseconds = max(longestNanoseconds, other.longestNanoseconds)
+        sum.directReclaimedPages &+= other.directReclaimedPages
+        sum.kswapdRequests &+= other.kswapdRequests
+        sum.kswapdWakes &+= other.kswapdWakes
+        sum.kswapdRewakes &+= other.kswapdRewakes
+        sum.kswapdAwakeNanoseconds &+= other.kswapdAwakeNanoseconds
+        sum.kswapdLongestNanoseconds = max(
+            kswapdLongestNanoseconds, other.kswapdLongestNanoseconds)
+        sum.scannedAnonPages &+= other.scannedAnonPages
+        sum.scannedFilePages &+= other.scannedFilePages
+        sum.reclaimedAnonPages &+= other.reclaimedAnonPages
+        sum.reclaimedFilePages &+= other.reclaimedFilePages
+        sum.writtenAnonPages &+= other.writtenAnonPages
+        sum.writtenFilePages &+= other.writtenFilePages
+        for order in 0..<12 {
+            sum.begunByOrder[order] &+= other.begunByOrder[order]
+            sum.requestsByOrder[order] &+= other.requestsByOrder[order]
+            sum.wakesByOrder[order] &+= other.wakesByOrder[order]
+            sum.rewakesByOrder[order] &+= other.rewakesByOrder[order]
+        }
+        return sum
+    }
+}
+
+/// What one task did at the page allocator since its first event; as ``ReclaimTask``.
+public struct PageTask: Sendable {
+    public var task: TaskIdentity
+    public var firstBootNanoseconds: UInt64 = 0
+    /// mm_page_alloc, those that got nothing too.
+    public var allocations: UInt64 = 0
+    public var allocatedPages: UInt64 = 0
+    public var frees: UInt64 = 0
+    public var freedPages: UInt64 = 0
+    public var batchedFrees: UInt64 = 0
+    /// Pages that the buddy allocator gave under the zone's lock, and runs of them.
+    public var zoneLocked: UInt64 = 0
+    public var refills: UInt64 = 0
+    /// Pages that went from a per-CPU list back to the zone, and runs of them.
+    public var drainedPages: UInt64 = 0
+    public var drains: UInt64 = 0
+    /// Allocations that took from a block of another mobility.
+    public var fallbacks: UInt64 = 0
+    public var severeFallbacks: UInt64 = 0
+
+    public init(task: TaskIdentity) {
+        self.task = task
+    }
+
+    /// Two lives of one task together.
+    public func plus(_ other: PageTask) -> PageTask {
+        var sum = self
+        sum.firstBootNanoseconds = min(firstBootNanoseconds, other.firstBootNanoseconds)
+        sum.allocations &+= other.allocations
+        sum.allocatedPages &+= other.allocatedPages
+        sum.frees &+= other.frees
+        sum.freedPages &+= other.freedPages
+        sum.batchedFrees &+= other.batchedFrees
+        sum.zoneLocked &+= other.zoneLocked
+        sum.refills &+= other.refills
+        sum.drainedPages &+= other.drainedPages
+        sum.drains &+= other.drains
+        sum.fallbacks &+= other.fallbacks
+        sum.severeFallbacks &+= other.severeFallbacks
+        return sum
+    }
+}
+
 /// enum vmscan_throttle_state, by name: its numbers differ between kernels.
 public enum ReclaimReason: UInt32, Sendable, Hashable, CaseIterable {
     case writeback = 0

@@ -7,10 +7,10 @@ extension Model {
     mutating func countReceived(_ body: Event.Body) {
         let stem: Int
         switch body {
-        case .reserveTaken, .reserveReturned, .allocationFailed, .allocatedBelowMin:
+        case .reserveTaken, .reserveReturned, .allocationFailed, .allocatedBelowMin, .pageTask:
             stem = Stem.reserve
         case .zone, .node: stem = Stem.watermark
-        case .reclaimInside, .reclaimLeft: stem = Stem.directReclaim
+        case .reclaimInside, .reclaimLeft, .reclaimTask: stem = Stem.directReclaim
         case .throttleBegan, .throttleEnded, .throttleWaiting: stem = Stem.throttle
         case .nbdDevice, .nbdFailed: stem = Stem.nbd
         case .swapFailed, .swapUsage: stem = Stem.swap

@@ -95,6 +95,10 @@ extension RecordDecoder {
         totals.socketsKnown = known(RW_KNOWN_SOCKETS, 0) != nil
         totals.socketsMarked = known(RW_KNOWN_SOCKETS_MARKED, raw.sockets_marked)
         totals.swapDevicesKnown = known(RW_KNOWN_SWAP_DEVICES, 0) != nil
+        totals.reclaimTasksKnown = known(RW_KNOWN_RECLAIM_TASKS, 0) != nil
+        totals.reclaimTasksUntracked = raw.reclaim_tasks_untracked
+        totals.pageTasksKnown = known(RW_KNOWN_PAGE_TASKS, 0) != nil
+        totals.pageTasksUntracked = raw.page_tasks_untracked
         totals.oomFreedPages = known(RW_KNOWN_OOM_FREED, raw.oom_freed_pages)
     }
 

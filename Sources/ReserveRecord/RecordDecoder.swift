@@ -30,6 +30,8 @@ public enum RecordDecoder {
             return load(bytes, rw_reserve.self).map { .allocationFailed(allocation($0)) }
         case (RW_STEM_RESERVE.rawValue, RW_RESERVE_BELOW_MIN.rawValue):
             return load(bytes, rw_reserve.self).map { .allocatedBelowMin(allocation($0)) }
+        case (RW_STEM_RESERVE.rawValue, RW_RESERVE_PAGES.rawValue):
+            return load(bytes, rw_page_task.self).map { .pageTask(pageTask($0)) }
         case (RW_STEM_RESERVE.rawValue, RW_RESERVE_RETURNED.rawValue):
             return load(bytes, rw_reserve.self).map {
                 .reserveReturned(
@@ -44,6 +46,8 @@ public enum RecordDecoder {
             return load(bytes, rw_direct_reclaim.self).map { .reclaimInside(reclaim($0)) }
         case (RW_STEM_DIRECT_RECLAIM.rawValue, RW_DIRECT_RECLAIM_LEFT.rawValue):
             return load(bytes, rw_direct_reclaim.self).map { .reclaimLeft(reclaim($0)) }
+        case (RW_STEM_DIRECT_RECLAIM.rawValue, RW_DIRECT_RECLAIM_TASK.rawValue):
+            return load(bytes, rw_reclaim_task.self).map { .reclaimTask(reclaimTask($0)) }
         case (RW_STEM_THROTTLE.rawValue, RW_THROTTLE_BEGAN.rawValue):
             return load(bytes, rw_throttle.self).map { .throttleBegan(throttle($0)) }
         case (RW_STEM_THROTTLE.rawValue, RW_THROTTLE_ENDED.rawValue):

@@ -166,4 +166,54 @@ extension RecordDecoder {
         program.missed = record.missed
         return program
     }
+
+    static func reclaimTask(_ record: rw_reclaim_task) -> ReclaimTask {
+        let raw = record.figures
+        var figures = ReclaimTask(task: task(record.task))
+        figures.firstBootNanoseconds = record.first_boot_ns
+        figures.directReclaims = raw.direct_reclaims
+        figures.directReclaimNanoseconds = raw.direct_reclaim_ns
+        figures.longestNanoseconds = raw.longest_ns
+        figures.directReclaimedPages = raw.direct_reclaimed_pages
+        figures.kswapdRequests = raw.kswapd_requests
+        figures.kswapdWakes = raw.kswapd_wakes
+        figures.kswapdRewakes = raw.kswapd_rewakes
+        figures.kswapdAwakeNanoseconds = raw.kswapd_awake_ns
+        figures.kswapdLongestNanoseconds = raw.kswapd_longest_ns
+        figures.scannedAnonPages = raw.scanned_anon_pages
+        figures.scannedFilePages = raw.scanned_file_pages
+        figures.reclaimedAnonPages = raw.reclaimed_anon_pages
+        figures.reclaimedFilePages = raw.reclaimed_file_pages
+        figures.writtenAnonPages = raw.written_anon_pages
+        figures.writtenFilePages = raw.written_file_pages
+        figures.begunByOrder = orders(raw.begun_by_order)
+        figures.requestsByOrder = orders(raw.requests_by_order)
+        figures.wakesByOrder = orders(raw.wakes_by_order)
+        figures.rewakesByOrder = orders(raw.rewakes_by_order)
+        return figures
+    }
+
+    static func pageTask(_ record: rw_page_task) -> PageTask {
+        let raw = record.figures
+        var figures = PageTask(task: task(record.task))
+        figures.firstBootNanoseconds = record.first_boot_ns
+        figures.allocations = raw.allocations
+        figures.allocatedPages = raw.allocated_pages
+        figures.frees = raw.frees
+        figures.freedPages = raw.freed_pages
+        figures.batchedFrees = raw.batched_frees
+        figures.zoneLocked = raw.zone_locked
+        figures.refills = raw.refills
+        figures.drainedPages = raw.pcpu_drained
+        figures.drains = raw.drains
+        figures.fallbacks = raw.fallbacks
+        figures.severeFallbacks = raw.severe_fallbacks
+        return figures
+    }
+
+    private static func orders<Tuple>(_ tuple: Tuple) -> InlineArray<12, UInt32> {
+        withUnsafeBytes(of: tuple) { bytes in
+            InlineArray { bytes.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self) }
+        }
+    }
 }

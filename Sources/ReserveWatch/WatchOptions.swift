@@ -17,10 +17,10 @@ struct WatchOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Watch what costs more than a calm host should pay: slab or skbs; may be repeated.",
+            "Watch what costs more than a calm host should pay: slab, skbs or pages; may be repeated.",
             discussion: """
                 slab: every object that is allocated or freed, by cache. skbs: every packet \
-                buffer that is allocated. docs/cost.md has what they cost.
+                buffer that is allocated. pages: every page, by task, for report. docs/cost.md has what they cost.
                 """,
             valueName: "what"))
     var arm: [HookPlan.Arm] = []

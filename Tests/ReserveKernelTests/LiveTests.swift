@@ -151,6 +151,40 @@ struct LiveTests {
         #expect(wide.kmallocs > 0 && wide.kmalloc_bytes > wide.kmallocs)
     }
 
+    @Test func pagesAreAddedUpByTaskWhenArmed() throws {
+        var settings = LiveKernel.Settings()
+        settings.armed = [.pages]
+        let kernel = try attach(settings)
+        #expect(kernel.known & UInt64(RW_KNOWN_PAGE_TASKS.rawValue) != 0)
+        let pages = 2000
+        let page = Int(getpagesize())
+        let memory = try #require(
+            mmap(nil, pages * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
+        madvise(memory, pages * page, MADV_NOHUGEPAGE)
+        for index in 0..<pages {
+            memory.storeBytes(of: 1, toByteOffset: index * page, as: UInt8.self)
+        }
+        munmap(memory, pages * page)
+        kernel.drain { _ in }
+        kernel.reportFinally()
+        var allocated: UInt64 = 0
+        kernel.drain { record in
+            let header = record.loadUnaligned(as: rw_header.self)
+            guard header.stem == RW_STEM_RESERVE.rawValue, header.kind == RW_RESERVE_PAGES.rawValue
+            else { return }
+            let task = record.loadUnaligned(as: rw_page_task.self)
+            if task.task.tgid == UInt32(getpid()) { allocated += task.figures.allocated_pages }
+        }
+        #expect(allocated >= UInt64(pages))
+        #expect(allocated < UInt64(pages) * 20, "\(allocated)")
+    }
+
+    @Test func withoutArmingNoPagesAreAddedUp() throws {
+        let kernel = try attach()
+        #expect(kernel.known & UInt64(RW_KNOWN_PAGE_TASKS.rawValue) == 0)
+        #expect(kernel.known & UInt64(RW_KNOWN_RECLAIM_TASKS.rawValue) != 0)
+    }
+
     @Test func aSocketThatIsNotMarkedIsNotTold() throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(listener) }

@@ -173,6 +173,71 @@ import Testing
         }
     }
 
+    @Test func whatATaskReclaimedIsReadFieldByField() {
+        var record = rw_reclaim_task()
+        record.header.stem = UInt16(RW_STEM_DIRECT_RECLAIM.rawValue)
+        record.header.kind = UInt16(RW_DIRECT_RECLAIM_TASK.rawValue)
+        record.task.tid = 41
+        record.first_boot_ns = 42
+        withUnsafeMutableBytes(of: &record.figures) { bytes in
+            // 15 totals of 64 bits, then 4 lists of 12 of 32 bits, each with its own number.
+            for place in 0..<15 {
+                bytes.storeBytes(
+                    of: UInt64(100 + place), toByteOffset: place * 8, as: UInt64.self)
+            }
+            for place in 0..<48 {
+                bytes.storeBytes(
+                    of: UInt32(200 + place), toByteOffset: 120 + place * 4, as: UInt32.self)
+            }
+        }
+        let event = withUnsafeBytes(of: record) { RecordDecoder.decode($0) }
+        guard case .reclaimTask(let task) = event.body else {
+            Issue.record("\(event.body)")
+            return
+        }
+        #expect(task.task.tid == 41 && task.firstBootNanoseconds == 42)
+        let totals = [
+            task.directReclaims, task.directReclaimNanoseconds, task.longestNanoseconds,
+            task.directReclaimedPages, task.kswapdRequests, task.kswapdWakes, task.kswapdRewakes,
+            task.kswapdAwakeNanoseconds, task.kswapdLongestNanoseconds, task.scannedAnonPages,
+            task.scannedFilePages, task.reclaimedAnonPages, task.reclaimedFilePages,
+            task.writtenAnonPages, task.writtenFilePages,
+        ]
+        #expect(totals == (100..<115).map { UInt64($0) })
+        for order in 0..<12 {
+            #expect(task.begunByOrder[order] == UInt32(200 + order))
+            #expect(task.requestsByOrder[order] == UInt32(212 + order))
+            #expect(task.wakesByOrder[order] == UInt32(224 + order))
+            #expect(task.rewakesByOrder[order] == UInt32(236 + order))
+        }
+    }
+
+    @Test func whatATaskAllocatedIsReadFieldByField() {
+        var record = rw_page_task()
+        record.header.stem = UInt16(RW_STEM_RESERVE.rawValue)
+        record.header.kind = UInt16(RW_RESERVE_PAGES.rawValue)
+        record.task.tid = 41
+        record.first_boot_ns = 42
+        withUnsafeMutableBytes(of: &record.figures) { bytes in
+            for place in 0..<11 {
+                bytes.storeBytes(
+                    of: UInt64(100 + place), toByteOffset: place * 8, as: UInt64.self)
+            }
+        }
+        let event = withUnsafeBytes(of: record) { RecordDecoder.decode($0) }
+        guard case .pageTask(let task) = event.body else {
+            Issue.record("\(event.body)")
+            return
+        }
+        #expect(task.task.tid == 41 && task.firstBootNanoseconds == 42)
+        let totals = [
+            task.allocations, task.allocatedPages, task.frees, task.freedPages, task.batchedFrees,
+            task.zoneLocked, task.refills, task.drainedPages, task.drains, task.fallbacks,
+            task.severeFallbacks,
+        ]
+        #expect(totals == (100..<111).map { UInt64($0) })
+    }
+
     @Test func aSocketIsReadFieldByField() {
         var record = rw_socket()
         record.header.stem = UInt16(RW_STEM_SOCKET.rawValue)

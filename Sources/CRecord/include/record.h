@@ -84,6 +84,7 @@ enum rw_reserve_kind {
 	RW_RESERVE_RETURNED = 2, /* such a page was freed */
 	RW_RESERVE_FAILED = 3, /* an allocation got no page */
 	RW_RESERVE_BELOW_MIN = 4, /* a page of a zone below min, without ALLOC_NO_WATERMARKS */
+	RW_RESERVE_PAGES = 5, /* struct rw_page_task, of each task that changed: armed */
 };
 
 enum rw_context {
@@ -124,6 +125,28 @@ struct rw_reserve {
 	rw_u8 allowance; /* BELOW_MIN: enum rw_allowance */
 	rw_s32 stack; /* id of a struct rw_stack; negative: not taken. Wire 1 ended before it. */
 	rw_u32 reserved;
+};
+
+/* What one task did at the page allocator, since its first event. */
+struct rw_page_figures {
+	rw_u64 allocations; /* mm_page_alloc, failed ones too */
+	rw_u64 allocated_pages;
+	rw_u64 frees; /* mm_page_free */
+	rw_u64 freed_pages;
+	rw_u64 batched_frees; /* mm_page_free_batched, pages */
+	rw_u64 zone_locked; /* mm_page_alloc_zone_locked */
+	rw_u64 refills; /* runs of these */
+	rw_u64 pcpu_drained; /* mm_page_pcpu_drain */
+	rw_u64 drains; /* runs of these */
+	rw_u64 fallbacks; /* mm_page_alloc_extfrag */
+	rw_u64 severe_fallbacks; /* of these, from a block of order 3 or less */
+};
+
+struct rw_page_task {
+	struct rw_header header;
+	struct rw_task task;
+	rw_u64 first_boot_ns; /* as in struct rw_reclaim_task */
+	struct rw_page_figures figures;
 };
 
 /* ---- watermark: zones and nodes, sampled by a timer in the kernel ---- */
@@ -183,6 +206,7 @@ enum rw_direct_reclaim_kind {
 	RW_DIRECT_RECLAIM_INSIDE = 1, /* still inside after the slow threshold; sent once a stay */
 	RW_DIRECT_RECLAIM_LEFT =
 		2, /* a stay that was sent as INSIDE, or lasted the threshold, ended */
+	RW_DIRECT_RECLAIM_TASK = 3, /* struct rw_reclaim_task, of each task that changed */
 };
 
 struct rw_direct_reclaim {
@@ -196,6 +220,38 @@ struct rw_direct_reclaim {
 	/* Wire 2 ended here. */
 	rw_s32 stack; /* of the way in, for kernel threads; negative: not taken */
 	rw_u32 is_kernel_thread;
+};
+
+#define RW_RECLAIM_ORDERS 12 /* the last counts all from 11 on */
+
+/* What one task did in reclaim, since its first event. */
+struct rw_reclaim_figures {
+	rw_u64 direct_reclaims; /* begun */
+	rw_u64 direct_reclaim_ns; /* of those that ended */
+	rw_u64 longest_ns;
+	rw_u64 direct_reclaimed_pages; /* as try_to_free_pages() returned */
+	rw_u64 kswapd_requests; /* wakeup_kswapd() by it */
+	rw_u64 kswapd_wakes; /* kswapd only: woken from sleep */
+	rw_u64 kswapd_rewakes; /* ... begun anew without sleep between */
+	rw_u64 kswapd_awake_ns;
+	rw_u64 kswapd_longest_ns;
+	rw_u64 scanned_anon_pages; /* mm_vmscan_lru_isolate, lists of active pages too */
+	rw_u64 scanned_file_pages;
+	rw_u64 reclaimed_anon_pages; /* mm_vmscan_lru_shrink_inactive */
+	rw_u64 reclaimed_file_pages;
+	rw_u64 written_anon_pages; /* mm_vmscan_write_folio: calls, a large folio counts once */
+	rw_u64 written_file_pages;
+	rw_u32 begun_by_order[RW_RECLAIM_ORDERS];
+	rw_u32 requests_by_order[RW_RECLAIM_ORDERS];
+	rw_u32 wakes_by_order[RW_RECLAIM_ORDERS];
+	rw_u32 rewakes_by_order[RW_RECLAIM_ORDERS];
+};
+
+struct rw_reclaim_task {
+	struct rw_header header;
+	struct rw_task task;
+	rw_u64 first_boot_ns; /* tells two lives of one thread apart: figures begin anew */
+	struct rw_reclaim_figures figures;
 };
 
 /* ---- throttle: throttle_direct_reclaim(), counted by pgscan_direct_throttle ---- */
@@ -794,6 +850,8 @@ enum rw_known {
 	RW_KNOWN_SOCKETS_MARKED = 8388608,
 	RW_KNOWN_SWAP_DEVICES = 16777216,
 	RW_KNOWN_SELF = 33554432, /* pages and reclaims of the watch itself */
+	RW_KNOWN_RECLAIM_TASKS = 67108864,
+	RW_KNOWN_PAGE_TASKS = 134217728, /* armed */
 };
 
 /* The totals that came after wire 1; as rw_counters. */
@@ -833,6 +891,8 @@ struct rw_wide_counters {
 	rw_u64 self_sink_direct_reclaims;
 	rw_u64 self_major_faults; /* task->maj_flt as it stands, from the thread's birth on */
 	rw_u64 self_minor_faults;
+	rw_u64 reclaim_tasks_untracked; /* events of tasks that found no room in the table */
+	rw_u64 page_tasks_untracked; /* the same */
 };
 
 struct rw_counters_record {
@@ -852,9 +912,13 @@ struct rw_counters_record {
 _Static_assert(sizeof(struct rw_header) == 24, "rw_header");
 _Static_assert(sizeof(struct rw_task) == 32, "rw_task");
 _Static_assert(sizeof(struct rw_reserve) == 88, "rw_reserve");
+_Static_assert(sizeof(struct rw_page_figures) == 88, "rw_page_figures");
+_Static_assert(sizeof(struct rw_page_task) == 152, "rw_page_task");
 _Static_assert(sizeof(struct rw_zone) == 200, "rw_zone");
 _Static_assert(sizeof(struct rw_node) == 120, "rw_node");
 _Static_assert(sizeof(struct rw_direct_reclaim) == 96, "rw_direct_reclaim");
+_Static_assert(sizeof(struct rw_reclaim_figures) == 312, "rw_reclaim_figures");
+_Static_assert(sizeof(struct rw_reclaim_task) == 376, "rw_reclaim_task");
 _Static_assert(sizeof(struct rw_throttle) == 104, "rw_throttle");
 _Static_assert(sizeof(struct rw_nbd_device) == 432, "rw_nbd_device");
 _Static_assert(sizeof(struct rw_nbd_failed) == 72, "rw_nbd_failed");
@@ -877,8 +941,8 @@ _Static_assert(sizeof(struct rw_program) == 72, "rw_program");
 _Static_assert(sizeof(struct rw_host) == 272, "rw_host");
 _Static_assert(sizeof(struct rw_hook) == 224, "rw_hook");
 _Static_assert(sizeof(struct rw_counters) == 848, "rw_counters");
-_Static_assert(sizeof(struct rw_wide_counters) == 440, "rw_wide_counters");
-_Static_assert(sizeof(struct rw_counters_record) == 1480, "rw_counters_record");
+_Static_assert(sizeof(struct rw_wide_counters) == 456, "rw_wide_counters");
+_Static_assert(sizeof(struct rw_counters_record) == 1496, "rw_counters_record");
 _Static_assert(sizeof(struct rw_self) == 120, "rw_self");
 _Static_assert(sizeof(struct rw_sink) == 144, "rw_sink");
 _Static_assert(sizeof(struct rw_exposure) == 104, "rw_exposure");

@@ -16,6 +16,9 @@
 #define RW_NBD_DEVICES 16 /* power of two */
 #define RW_BLOCK_FILTER 4096 /* power of two */
 #define RW_SWAPS 16 /* swap devices; power of two */
+#define RW_RECLAIM_TASKS 1024 /* tasks whose reclaim is added up at one time */
+#define RW_RECLAIM_TASK_KEPT 600 /* reports that an idle one keeps its room: a minute */
+#define RW_PAGE_TASKS 2048 /* tasks whose pages are added up at one time, when armed */
 #define RW_STACKS 2048 /* distinct stacks; power of two */
 
 /* A window of its own: below min there are thousands a second, and failures must show. */
@@ -36,6 +39,8 @@ struct rw_settings {
 	rw_u32 drops_by_reason; /* 1: kfree_skb alone tells drops, for want of fexit */
 	rw_u32 self_tgid; /* the watch; 0: not counted (yet, or any more) */
 	rw_u32 self_tid; /* the thread of its loop */
+	rw_u32 page_tasks; /* 1: the page allocator is added up by task */
+	rw_u32 settings_reserved;
 };
 
 struct rw_zone_marks {
@@ -111,6 +116,7 @@ struct rw_shared {
 	rw_u64 window[RW_STEM_SLOTS];
 	rw_u64 in_window[RW_STEM_SLOTS];
 	rw_u64 reports; /* by the timer */
+	rw_u64 task_budget; /* records of tasks that this report may still send */
 	rw_u64 first_jiffies; /* with first_jiffies_ns: how long a jiffy is */
 	rw_u64 first_jiffies_ns;
 	rw_u64 jiffy_ns; /* 0: not measured yet */
