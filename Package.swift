@@ -52,6 +52,11 @@ let package = Package(
                 "ReserveRecord", "ReserveSinks",
             ],
             swiftSettings: swift),
+        // Not a part of the sinks: the watch links those, and is locked into memory whole.
+        .target(
+            name: "ReserveReport", dependencies: ["ReserveModel", "ReserveSinks"],
+            resources: [.embedInCode("page.css"), .embedInCode("page.js")],
+            swiftSettings: swift),
         // The watch by itself: small, for it is locked into memory whole.
         .executableTarget(
             name: "reservewatch-agent", dependencies: ["ReserveAgent", "ReserveKernel"],
@@ -60,7 +65,8 @@ let package = Package(
             name: "ReserveWatch",
             dependencies: [
                 "CBPF", "CLinux", "CRecord", "ReserveAgent", "ReserveBox", "ReserveModel",
-                "ReserveRecord", "ReserveKernel", "ReserveSinks", "ReserveStore",
+                "ReserveKernel", "ReserveRecord", "ReserveReport", "ReserveSinks",
+                "ReserveStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),
@@ -79,6 +85,9 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "ReserveSinksTests", dependencies: ["ReserveModel", "ReserveSinks"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ReserveReportTests", dependencies: ["ReserveModel", "ReserveReport"],
             swiftSettings: swift),
         .testTarget(
             name: "ReserveKernelTests", dependencies: ["CBPF", "ReserveKernel"],

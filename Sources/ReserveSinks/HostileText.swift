@@ -4,7 +4,7 @@ import ReserveModel
 
 /// Bytes that somebody else chose: a process's name, a path. They reach a sink only
 /// through here, so that they cannot break JSON, end a line or steer a terminal.
-protocol ForeignBytes {
+package protocol ForeignBytes {
     var count: Int { get }
     subscript(index: Int) -> UInt8 { get }
 }
@@ -15,7 +15,7 @@ extension FixedText: ForeignBytes {}
 extension ByteWriter {
     /// As the inside of a JSON string: quotes, backslashes and control characters escaped,
     /// what is no UTF-8 replaced by U+FFFD, one for each byte.
-    mutating func json(foreign text: some ForeignBytes) {
+    package mutating func json(foreign text: some ForeignBytes) {
         var index = 0
         while index < text.count {
             let value = text[index]
@@ -35,7 +35,7 @@ extension ByteWriter {
     }
 
     /// For a terminal or a log: printable characters only, anything else as "?".
-    mutating func plain(foreign text: some ForeignBytes) {
+    package mutating func plain(foreign text: some ForeignBytes) {
         var index = 0
         while index < text.count {
             let value = text[index]

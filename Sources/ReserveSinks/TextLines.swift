@@ -109,7 +109,7 @@ extension ByteWriter {
     }
 
     /// "12.3 s", "87 ms", "340 us": two to three digits that matter.
-    mutating func duration(_ nanoseconds: UInt64) {
+    package mutating func duration(_ nanoseconds: UInt64) {
         if nanoseconds >= 100_000_000_000 {
             number(nanoseconds / 1_000_000_000)
             text(" s")

@@ -83,7 +83,7 @@ extension ByteWriter {
     }
 
     /// "inet 10.0.2.15:56398 to 10.0.2.2:10809", "unix /run/nbd.sock".
-    mutating func ends(of socket: SocketSample) {
+    package mutating func ends(of socket: SocketSample) {
         text(socket.familyWord)
         byte(UInt8(ascii: " "))
         if socket.family == 1 {

@@ -5,7 +5,7 @@ import ReserveModel
 // The words that every sink uses for the model's enums.
 
 extension AllocationContext {
-    var word: StaticString {
+    package var word: StaticString {
         switch self {
         case .process: return "process"
         case .softirq: return "softirq"
@@ -19,7 +19,7 @@ extension AllocationContext {
 
 extension Entitlement {
     /// Why the watermarks were ignored, the first reason that the kernel looks at.
-    var word: StaticString {
+    package var word: StaticString {
         if gfpMemalloc { return "gfp_memalloc" }
         if taskMemalloc { return "pf_memalloc" }
         return oomVictim ? "oom_victim" : "none"
@@ -27,7 +27,7 @@ extension Entitlement {
 }
 
 extension Notice.Severity {
-    var word: StaticString {
+    package var word: StaticString {
         switch self {
         case .info: return "info"
         case .notice: return "notice"
@@ -38,7 +38,7 @@ extension Notice.Severity {
 }
 
 extension Notice.Crossing {
-    var word: StaticString {
+    package var word: StaticString {
         switch self {
         case .belowLow: return "below_low"
         case .belowMin: return "below_min"
@@ -51,7 +51,7 @@ extension Notice.Crossing {
 }
 
 extension Notice.StayPhase {
-    var word: StaticString {
+    package var word: StaticString {
         switch self {
         case .stalled: return "stalled"
         case .left: return "left"
@@ -63,7 +63,7 @@ extension Notice.StayPhase {
 }
 
 extension Notice.DevicePhase {
-    var word: StaticString {
+    package var word: StaticString {
         switch self {
         case .appeared: return "appeared"
         case .stalled: return "stalled"
@@ -74,7 +74,7 @@ extension Notice.DevicePhase {
 }
 
 extension Allowance {
-    var word: StaticString {
+    package var word: StaticString {
         switch self {
         case .none: return "none"
         case .high: return "high"
@@ -88,7 +88,7 @@ extension Allowance {
 
 extension ReclaimReason {
     /// As mm/vmscan.c names them, without the prefix VMSCAN_THROTTLE_.
-    var word: StaticString {
+    package var word: StaticString {
         switch self {
         case .writeback: return "writeback"
         case .isolated: return "isolated"
@@ -100,7 +100,7 @@ extension ReclaimReason {
 }
 
 extension Notice.SocketPhase {
-    var word: StaticString {
+    package var word: StaticString {
         switch self {
         case .appeared: return "appeared"
         case .moved: return "moved"
@@ -110,7 +110,7 @@ extension Notice.SocketPhase {
 }
 
 extension SocketSample.Found {
-    var word: StaticString {
+    package var word: StaticString {
         switch self {
         case .marked: return "marked"
         case .iterated: return "iterated"
@@ -121,7 +121,7 @@ extension SocketSample.Found {
 }
 
 extension SocketSample {
-    var familyWord: StaticString {
+    package var familyWord: StaticString {
         switch family {
         case 1: return "unix"
         case 2: return "inet"
@@ -131,7 +131,7 @@ extension SocketSample {
     }
 
     /// include/net/tcp_states.h; unix sockets use the same numbers.
-    var stateWord: StaticString {
+    package var stateWord: StaticString {
         switch state {
         case 1: return "established"
         case 2: return "syn_sent"
@@ -149,7 +149,7 @@ extension SocketSample {
     }
 
     /// Whose it is, by the callback that the owner put in; empty where that tells nothing.
-    var ownerWord: StaticString {
+    package var ownerWord: StaticString {
         if !disk.isEmpty { return "nbd" }
         if owner.starts(with: "nvme_tcp_data_ready") { return "nvme_tcp" }
         if owner.starts(with: "iscsi_sw_tcp_data_ready") { return "iscsi" }
@@ -173,7 +173,7 @@ extension FixedText {
 
 extension SocketDrop.Reason {
     /// As the kernel names them, in lower case, without the prefix SKB_DROP_REASON_.
-    var word: StaticString {
+    package var word: StaticString {
         switch self {
         case .socketFilter: return "socket_filter"
         case .pfmemalloc: return "pfmemalloc"
@@ -184,7 +184,7 @@ extension SocketDrop.Reason {
 }
 
 extension HookFact.State {
-    var word: StaticString {
+    package var word: StaticString {
         switch self {
         case .primary: return "primary"
         case .fallback: return "fallback"

@@ -24,6 +24,7 @@ struct Reservewatch: ParsableCommand {
               reservewatch replay incident.rwr           the same events again, anywhere
               reservewatch replay incident.rwr --format words
               reservewatch record /var/lib/reservewatch  keep them in segments, bounded
+              reservewatch report incident.rwr -o report.html   the incident as one page
               reservewatch doctor                        what this kernel lets us see,
                                                          and whether the swap's path is fit
               reservewatch doctor --btf vmlinux          what that one would, not running
@@ -45,6 +46,7 @@ struct Reservewatch: ParsableCommand {
         version: agentVersion,
         subcommands: [
             AgentCommand.self, EventsCommand.self, RecordCommand.self, ReplayCommand.self,
+            ReportCommand.self,
             DoctorCommand.self,
         ]
     )

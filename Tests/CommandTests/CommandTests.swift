@@ -45,6 +45,25 @@ import Testing
             try Command(["replay", "/nowhere/at.all"]), status: 66, "/nowhere/at.all",
             "No such file")
         expectSentence(try Command(["replay", "/dev/null"]), status: 65, "/dev/null", "empty")
+        expectSentence(
+            try Command(["report", "/etc/passwd"]), status: 65, "/etc/passwd", "no recording")
+    }
+
+    @Test func aReportIsWrittenWholeOrNotAtAll() throws {
+        let recording = Fixture.recording("wire-1")
+        expectSentence(
+            try Command(["report", recording, "-o", "/nowhere/report.html"]), status: 73,
+            "/nowhere/report.html")
+        let full = try Command(["report", recording, "-o", "/dev/full"])
+        #expect(full.status == 74)
+        #expect(full.errors.contains("not whole"), "\(full.errors)")
+        let path = NSTemporaryDirectory() + "/report-\(getpid()).html"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try "the former one".write(toFile: path, atomically: true, encoding: .utf8)
+        #expect(try Command(["report", "/etc/passwd", "-o", path]).status == 65)
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "the former one")
+        #expect(try Command(["report", recording, "-o", path]).status == 0)
+        #expect(try String(contentsOfFile: path, encoding: .utf8).hasSuffix("</html>\n"))
     }
 
     @Test func whatDescribesNoKernelIsNamed() throws {
@@ -78,7 +97,9 @@ import Testing
         #expect(!command.errors.isEmpty)
     }
 
-    @Test(arguments: [["--help"], ["help", "events"], ["help", "replay"], ["help", "doctor"]])
+    @Test(arguments: [
+        ["--help"], ["help", "events"], ["help", "replay"], ["help", "report"], ["help", "doctor"],
+    ])
     func helpHasExamples(arguments: [String]) throws {
         let command = try Command(arguments)
         #expect(command.status == 0)
@@ -185,6 +206,20 @@ struct LiveCommandTests {
             let replay = try Command(["replay", Fixture.recording(name), "--format", format])
             let golden = try Fixture.golden(name, format)
             #expect(replay.output == golden, "\(name).\(format); see CONTRIBUTING, Fixtures")
+        }
+    }
+
+    @Test(arguments: Fixture.names) func reportsAreAsTheyWere(name: String) throws {
+        for format in ["text", "markdown"] {
+            let report = try Command(["report", Fixture.recording(name), "--format", format])
+            #expect(report.status == 0)
+            #expect(report.errors.isEmpty, "\(report.errors)")
+            let golden = try Fixture.golden(name, "report.\(format)")
+            #expect(report.output == golden, "\(name).report.\(format); see scripts/fixtures")
+            if format == "text" {
+                let widest = report.output.split(separator: "\n").map(\.count).max() ?? 0
+                #expect(widest <= 78)
+            }
         }
     }
 
