@@ -25,6 +25,8 @@ def main():
         browser.media(scheme)
         browser.open(page)
         top = browser.box(selector)["y"] + browser.evaluate("window.scrollY")
+        # What sticks to the top of the window belongs where it stands.
+        browser.evaluate("window.scrollTo({top: 0, behavior: 'instant'})")
         browser.picture(png, top, 1800)
     finally:
         browser.close()

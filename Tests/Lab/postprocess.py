@@ -5,8 +5,8 @@
 usage: postprocess.py compare RESERVEWATCH RECORDING TRACE SCRIPTS
        postprocess.py live RESERVEWATCH SCRIPTS           (root; memory cgroup v1 or v2)
 
-SCRIPTS is Documentation/trace/postprocess of the kernel's source (Debian: linux-source-6.1),
-with trace-vmscan-postprocess.pl and trace-pagealloc-postprocess.pl. TRACE is the text of
+SCRIPTS is Linux 6.1's Documentation/trace/postprocess (Debian's linux-source-6.1:
+apt-get download, dpkg-deb -x, tar -x), with trace-vmscan-postprocess.pl and trace-pagealloc-postprocess.pl. TRACE is the text of
 /sys/kernel/tracing/trace with the vmscan events of SAMPLED below, from before the watch's start
 to after its end, with the load between; where the watch ran with --arm pages, those of PAGES
 for some tasks as well.
