@@ -5,8 +5,9 @@
 usage: postprocess.py compare RESERVEWATCH RECORDING TRACE SCRIPTS
        postprocess.py live RESERVEWATCH SCRIPTS           (root; memory cgroup v1 or v2)
 
-SCRIPTS is Linux 6.1's Documentation/trace/postprocess (Debian's linux-source-6.1:
-apt-get download, dpkg-deb -x, tar -x), with trace-vmscan-postprocess.pl and trace-pagealloc-postprocess.pl. TRACE is the text of
+SCRIPTS is Linux 6.1's Documentation/trace/postprocess (Debian's linux-source-6.1: apt-get
+download, dpkg-deb -x, tar -x), with trace-vmscan-postprocess.pl and
+trace-pagealloc-postprocess.pl. TRACE is the text of
 /sys/kernel/tracing/trace with the vmscan events of SAMPLED below, from before the watch's start
 to after its end, with the load between; where the watch ran with --arm pages, those of PAGES
 for some tasks as well.
@@ -131,14 +132,12 @@ def run_script(script, lines):
             continue
         # After the seven or six figures come the orders.
         figures = row[2].split()
-        if part == "tasks":
-            tasks[int(row[1])] = dict(zip(
-                ("reclaims", "wakeups", "scanned", "file", "anon", "reclaimed"),
-                map(int, figures[:6])))
-        else:
-            kswapds[int(row[1])] = dict(zip(
-                ("wakes", "rewakes", "scanned", "file", "anon", "reclaimed"),
-                map(int, figures[:6])))
+        # A thread that called itself otherwise has a row for each name: it is one to us.
+        rows, names = (tasks, ("reclaims", "wakeups")) if part == "tasks" else (
+            kswapds, ("wakes", "rewakes"))
+        sums = rows.setdefault(int(row[1]), {})
+        for name, figure in zip(names + ("scanned", "file", "anon", "reclaimed"), figures):
+            sums[name] = sums.get(name, 0) + int(figure)
     summary = {}
     for line in said.split("\n"):
         found = re.match(r"([A-Z][^:]*):\s*([\d.]*)", line)
@@ -198,7 +197,8 @@ def text_tables(binary, recording):
         found = row.match(line) if part else None
         if found:
             tid, *figures = map(int, found.groups())
-            tables[part][tid] = figures
+            before = tables[part].get(tid, [0] * len(figures))
+            tables[part][tid] = [one + other for one, other in zip(before, figures)]
     return tables
 
 
