@@ -39,12 +39,15 @@ enum BoxKey {
         case RW_STEM_CGROUP.rawValue: return .keep(key(header, word(record, 24)))
         case RW_STEM_DIRECT_RECLAIM.rawValue:
             let stay = key(header, half(record, 24), RW_DIRECT_RECLAIM_INSIDE.rawValue)
-            return kind == RW_DIRECT_RECLAIM_INSIDE.rawValue ? .keep(stay) : .drop(stay)
+            if kind == RW_DIRECT_RECLAIM_INSIDE.rawValue { return .keep(stay) }
+            if kind == RW_DIRECT_RECLAIM_LEFT.rawValue { return .drop(stay) }
+            return .keep(key(header, half(record, 24)))
         case RW_STEM_THROTTLE.rawValue:
             let stay = key(header, half(record, 24), RW_THROTTLE_BEGAN.rawValue)
             if kind == RW_THROTTLE_BEGAN.rawValue { return .keep(stay) }
             return kind == RW_THROTTLE_ENDED.rawValue ? .drop(stay) : .none
         case RW_STEM_RESERVE.rawValue:
+            if kind == RW_RESERVE_PAGES.rawValue { return .keep(key(header, half(record, 24))) }
             let block = key(header, word(record, 56), RW_RESERVE_TAKEN.rawValue)
             if word(record, 56) == 0 { return .none }
             if kind == RW_RESERVE_TAKEN.rawValue { return .keep(block) }

@@ -48,6 +48,9 @@ enum RecordKeys {
         case RW_STEM_RESERVE.rawValue:
             let serial = Identity.number64(offset(\rw_reserve.serial), zeroIsNone: true)
             if kind == RW_RESERVE_TAKEN.rawValue { return .latest(serial, kind: kind) }
+            if kind == RW_RESERVE_PAGES.rawValue {
+                return .latest(.number32(offset(\rw_page_task.task.tid)), kind: kind)
+            }
             return kind == RW_RESERVE_RETURNED.rawValue
                 ? .ends(serial, kind: RW_RESERVE_TAKEN.rawValue) : .event
         case RW_STEM_WATERMARK.rawValue:
@@ -61,6 +64,9 @@ enum RecordKeys {
         case RW_STEM_DIRECT_RECLAIM.rawValue:
             let task = Identity.number32(offset(\rw_direct_reclaim.task.tid))
             if kind == RW_DIRECT_RECLAIM_INSIDE.rawValue { return .latest(task, kind: kind) }
+            if kind == RW_DIRECT_RECLAIM_TASK.rawValue {
+                return .latest(.number32(offset(\rw_reclaim_task.task.tid)), kind: kind)
+            }
             return kind == RW_DIRECT_RECLAIM_LEFT.rawValue
                 ? .ends(task, kind: RW_DIRECT_RECLAIM_INSIDE.rawValue) : .event
         case RW_STEM_THROTTLE.rawValue:

@@ -7,6 +7,7 @@ import ReserveKernel
 import ReserveRecord
 import ReserveReport
 import ReserveSinks
+import ReserveStore
 
 enum ReportFormat: String, CaseIterable, ExpressibleByArgument {
     case html
@@ -30,7 +31,7 @@ struct ReportCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: "A recording made by events --record.")
+    @Argument(help: "A recording made by record or events --record, or a black box.")
     var recording: String
 
     @Option(help: "html; text, for a mail; or markdown, for a ticket.")
@@ -42,9 +43,14 @@ struct ReportCommand: ParsableCommand {
     var output: String?
 
     func run() throws {
+        let report: Report
         let failure: Int32
+        do throws(StoreError) {
+            report = try collect()
+        } catch {
+            throw leave(error)
+        }
         do throws(WatchError) {
-            let report = try collect()
             failure = try write(report)
         } catch {
             throw leave(error)
@@ -57,7 +63,7 @@ struct ReportCommand: ParsableCommand {
         }
     }
 
-    private func collect() throws(WatchError) -> Report {
+    private func collect() throws(StoreError) -> Report {
         var collector = ReportCollector()
         let damage = try forEachRecord(of: recording) { record in
             collector.take(RecordDecoder.decode(record))
@@ -77,84 +83,13 @@ struct ReportCommand: ParsableCommand {
     }
 }
 
-/// Hands every record of a recording to `body`, in order.
+/// Hands every record of a recording, a directory of segments or a black box to `body`.
 ///
-/// - Returns: sentences on what of the file could not be read.
+/// - Returns: sentences on what of it could not be read.
 private func forEachRecord(
     of path: String, _ body: (UnsafeRawBufferPointer) -> Void
-) throws(WatchError) -> [String] {
-    let file = try MappedFile(path: path)
-    var reader: RecordingReader
-    do {
-        reader = try RecordingReader(file.bytes)
-    } catch .framingVersion(let version) {
-        throw .notARecording(
-            path: path, reason: "its framing has version \(version), newer than ours")
-    } catch {
-        throw .notARecording(path: path, reason: "it does not begin like one")
-    }
-    while let record = reader.next() { body(record) }
-    var damage: [String] = []
-    if reader.damagedBytes > 0 {
-        damage.append("\(reader.damagedBytes) damaged bytes of the recording were passed over.")
-    }
-    if reader.tornBytes > 0 {
-        damage.append(
-            "The recording ends in the middle of a record; its last \(reader.tornBytes) bytes are"
-                + " lost.")
-    }
-    return damage
-}
-
-/// A file that is written whole or not at all: beside its place first, then moved there.
-private final class OutputFile {
-    private let path: String?
-    private let written: String
-    private let descriptor: Int32
-    private var failure: Int32 = 0
-
-    init(path: String?) throws(WatchError) {
-        guard let path, path != "-" else {
-            self.path = nil
-            written = ""
-            descriptor = STDOUT_FILENO
-            return
-        }
-        var status = stat()
-        // A pipe or a device is written as it is: there is nothing to move it over.
-        let isPlain = stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG
-        let beside = isPlain ? path + ".new-\(getpid())" : path
-        self.path = isPlain ? path : nil
-        written = beside
-        descriptor = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0o640)
-        guard descriptor >= 0 else { throw .output(path: path, errno: errno) }
-    }
-
-    func write(_ text: String) {
-        var text = text
-        text.withUTF8 { bytes in
-            var rest = UnsafeRawBufferPointer(bytes)
-            while !rest.isEmpty, failure == 0 {
-                let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
-                if count > 0 {
-                    rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-                } else if count < 0 && errno == EAGAIN {
-                    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                    _ = poll(&entry, 1, 1000)
-                } else if count == 0 || errno != EINTR {
-                    failure = count < 0 ? errno : EIO
-                }
-            }
-        }
-    }
-
-    /// - Returns: the errno that ended the output, or 0.
-    func finish() -> Int32 {
-        guard descriptor != STDOUT_FILENO else { return failure }
-        if close(descriptor) != 0, failure == 0 { failure = errno }
-        guard let path else { return failure }
-        if failure == 0, rename(written, path) != 0 { failure = errno }
-        if failure != 0 { unlink(written) }
-        return failure
-    }
+) throws(StoreError) -> [String] {
+    let source = try RecordSource(path: path)
+    while let entry = source.next() { body(entry.bytes) }
+    return source.takeProblems().map(\.sentence)
 }
