@@ -4,7 +4,7 @@
 
 usage: watch_tables.py survival|alerts FILE DIRECTORY...  (each with <run>/result.json below it)
 
-Every run with a watch is a row; none is left out, whatever became of it.
+Every run with the agent is a row; none is left out, whatever became of it.
 """
 import json
 import pathlib
@@ -18,13 +18,14 @@ host's clock. One that falls silent has a gap until the end. Made from the resul
 
     scripts/lab tables        # build/lab/survival.md
 
-`watch` beats each 100 ms; `probe` is the lab's own locked process, each 500 ms; `shell` is a
-loop of busybox' shell, each 100 ms; `earlyoom -r 0.1` reports between each 100 ms and each
-second; `bpftrace` prints each 100 ms; `host` is the lab's runner outside of the guest, which
-beats each 100 ms for itself: what this machine is late by, busy as it is. A number in parentheses is the usual gap, where it is
-not about 100. `-`: did not take part. In runs with others beside the watch their programs
-lie in memory that is never swapped, and the guest is larger by as much. QEMU TCG: all of it
-is slower than hardware.
+`watch` beats each 100 ms, and whenever it has something to do; `probe` is the lab's own locked
+process, each 500 ms; `shell` is a loop of busybox' shell, each 100 ms; `earlyoom -r 0.1`
+reports between each 100 ms and each second; `bpftrace` prints each 100 ms; `host` is the lab's
+runner outside of the guest, which beats each 100 ms for itself: what this machine is late by,
+busy as it is. A number in parentheses is the usual gap, where it is not about 100. `-`: did
+not take part. In runs with others beside the watch their programs lie in memory that is
+never swapped, and the guest is larger by as much. QEMU TCG: all of it is slower than
+hardware.
 
 `self`: pages allocated, direct reclaims, major faults, minor faults of the watch between the
 end of its start and its end, by its own account. `VmLck`: by the guest's
@@ -52,7 +53,7 @@ def results(directories):
     for directory in directories:
         for path in sorted(pathlib.Path(directory).glob("*/result.json"), key=order):
             result = json.loads(path.read_text(encoding="utf-8"))
-            if result.get("watch"):
+            if result.get("watch") == "agent":
                 yield path.parent.name, result
 
 
@@ -89,8 +90,8 @@ def survival(runs):
     )
     yield "|---" * 11 + "|"
     for name, result in runs:
-        watch = gap(result, "watch") if result["watch"] == "agent" else f"{result['watch']}: no beat"
-        cells = [watch] + [gap(result, who) for who in ("probe", "shell", "earlyoom", "bpftrace", "host")]
+        names = ("watch", "probe", "shell", "earlyoom", "bpftrace", "host")
+        cells = [gap(result, who) for who in names]
         locked = result.get("lockedKiB")
         yield (
             f"| {name} | {result['kernel']} | {outcome(result)} | " + " | ".join(cells)
@@ -109,8 +110,6 @@ def alerts(runs):
     )
     yield "|---" * 10 + "|"
     for name, result in runs:
-        if result["watch"] != "agent":
-            continue
         told = result["alerts"]
         leads = ", ".join(
             f"{track} {seconds(lead)}" for track, lead in sorted(told["warningLeadSeconds"].items()))
