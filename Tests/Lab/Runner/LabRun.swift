@@ -74,6 +74,7 @@ final class LabRun: @unchecked Sendable {
         var scenario = scenario
         // The load must not have less for what stays in memory.
         if scenario.keepsPrograms { scenario.memoryMiB += sizeMiB }
+        scenario.memoryMiB += watch?.addedMiB ?? 0
         self.scenario = scenario
         guest = try Guest(
             scenario: scenario, kernel: kernel, archive: archive, directory: directory,

@@ -24,6 +24,17 @@ struct WatchProgram {
     /// The files, all of which go to the guest's /bin.
     var programs: [String] { [tool] + (agent.map { [$0] } ?? []) }
 
+    /// What the agent's program and its box, both locked, take from a guest whose size was chosen
+    /// when one program did it all: MiB.
+    var addedMiB: Int {
+        guard let agent else { return 0 }
+        let attributes = try? FileManager.default.attributesOfItem(atPath: agent)
+        return ((attributes?[.size] as? Int ?? 0) >> 20) + 1 + Self.boxMiB
+    }
+
+    /// 4 MiB of history and what stands before it.
+    private static let boxMiB = 6
+
     var name: String { agent == nil ? "events" : "agent" }
 
     /// The option with which it writes its events as people read them.
