@@ -19,7 +19,7 @@ host's clock. One that falls silent has a gap until the end. Made from the resul
     scripts/lab tables        # build/lab/survival.md
 
 `watch` beats each 100 ms, and whenever it has something to do; `probe` is the lab's own locked
-process, each 500 ms; `shell` is a loop of busybox' shell, each 100 ms; `earlyoom -r 0.1`
+process, each 500 ms, for whose reading of `/proc/vmstat` the kernel allocates; `shell` is a loop of busybox' shell, each 100 ms; `earlyoom -r 0.1`
 reports between each 100 ms and each second; `bpftrace` prints each 100 ms; `host` is the lab's
 runner outside of the guest, which beats each 100 ms for itself: what this machine is late by,
 busy as it is. A number in parentheses is the usual gap, where it is not about 100. `-`: did

@@ -182,6 +182,6 @@ struct Checks {
             .check(
                 "the locked probe kept its beat",
                 (samples.last?.worstGapMilliseconds ?? .max) < 3000,
-                "\(samples.last?.worstGapMilliseconds ?? -1) ms", note: "worst lateness of 500 ms"))
+                "\(samples.last?.worstGapMilliseconds ?? -1) ms", note: "worst lateness of 50 ms"))
     }
 }

@@ -12,10 +12,11 @@
 // (net/ipv4/proc.c:netstat_seq_show()), so that it is not asked for otherwise. A snapshot also has
 // the TCP sockets, as sock_diag(7) tells them, below the name "sock_diag".
 //
-// A sample is "@ <CLOCK_BOOTTIME ns> <worst own lateness, ms>", then lines
+// A sample is "@ <CLOCK_BOOTTIME ns> <worst lateness, ms>", then lines
 // "<source>: <text>" with what the lab compares, then "@.". A child looks each 50 ms whether a
 // request of the disks completed, for which the kernel allocates nothing (for /proc/vmstat it
-// does, and that may take seconds); "done: <CLOCK_BOOTTIME ns>" is when it last saw that.
+// does, and that may take seconds); "done: <CLOCK_BOOTTIME ns>" is when it last saw that. The
+// lateness is the child's: what a process suffers that is locked and takes no memory.
 //
 // The first SIGUSR1 asks for a snapshot called by the first NAME, the second by
 // the second: "@@ NAME", for each file "@file PATH" and its whole text, "@end
@@ -292,15 +293,20 @@ static long long look(long long last)
 	return boot_ns();
 }
 
-/* When a request was last seen to complete, kept by a child of ours; NULL where it cannot be. */
-static const volatile long long *watch_completions(void)
+/* What our child knows: CLOCK_BOOTTIME of the last completion seen, its own worst lateness. */
+struct seen {
+	long long done, worst;
+};
+
+static volatile struct seen *watch_completions(void)
 {
-	volatile long long *done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
-					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile struct seen *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+					    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct timespec tick = {.tv_nsec = TICK_NS};
 	pid_t parent = getpid();
+	long long last;
 
-	if (done == MAP_FAILED)
+	if (shared == MAP_FAILED)
 		return NULL;
 	switch (fork()) {
 	case -1:
@@ -308,11 +314,15 @@ static const volatile long long *watch_completions(void)
 	case 0:
 		if (mlockall(MCL_CURRENT | MCL_FUTURE))
 			_exit(71);
-		for (; getppid() == parent; nanosleep(&tick, NULL))
-			*done = look(*done);
+		for (last = boot_ns(); getppid() == parent; last = boot_ns()) {
+			shared->done = look(shared->done);
+			nanosleep(&tick, NULL);
+			if (boot_ns() - last - TICK_NS > shared->worst)
+				shared->worst = boot_ns() - last - TICK_NS;
+		}
 		_exit(0);
 	default:
-		return done;
+		return shared;
 	}
 }
 
@@ -378,8 +388,7 @@ static int parse(int count, char **arguments)
 int main(int count, char **arguments)
 {
 	struct timespec half = {.tv_nsec = SAMPLE_NS};
-	long long last = boot_ns(), worst = 0;
-	const volatile long long *done;
+	volatile struct seen *shared;
 	int tty, answers, adjust, named, failed;
 	sigset_t asked;
 
@@ -404,24 +413,17 @@ int main(int count, char **arguments)
 	if (tty < 0 || answers < 0 || write(adjust, "-1000", 5) != 5)
 		return 74;
 	/* Before our memory is locked: what a fork leaves to be copied is copied then. */
-	done = watch_completions();
-	if (!done)
+	shared = watch_completions();
+	if (!shared)
 		return 71;
 	memset(text, 1, sizeof(text));
 	memset(frame, 1, sizeof(frame));
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		return 71;
 	for (;;) {
-		long long now = boot_ns();
-
-		if (now - last - SAMPLE_NS > worst)
-			worst = now - last - SAMPLE_NS;
-		last = now;
-		if (sample(tty, now, worst, *done))
+		if (sample(tty, boot_ns(), shared->worst, shared->done))
 			return 74;
-		if (sigtimedwait(&asked, NULL, &half) == SIGUSR1 && named < count) {
+		if (sigtimedwait(&asked, NULL, &half) == SIGUSR1 && named < count)
 			snapshot(tty, answers, arguments[named++]);
-			last = boot_ns() - SAMPLE_NS;
-		}
 	}
 }
