@@ -4,13 +4,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <malloc.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -137,6 +142,22 @@ int rw_terminal_size(int descriptor, int *columns, int *rows)
 	*columns = size.ws_col;
 	*rows = size.ws_row;
 	return 0;
+}
+
+int rw_receive_ring(const char *link)
+{
+	struct ethtool_ringparam ring = {.cmd = ETHTOOL_GRINGPARAM};
+	struct ifreq request = {0};
+	int socket_descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int result;
+
+	if (socket_descriptor < 0)
+		return -errno;
+	strncpy(request.ifr_name, link, sizeof(request.ifr_name) - 1);
+	request.ifr_data = (void *)&ring;
+	result = ioctl(socket_descriptor, SIOCETHTOOL, &request) ? -errno : (int)ring.rx_pending;
+	close(socket_descriptor);
+	return result;
 }
 
 #define TMPFS_MAGIC 0x01021994

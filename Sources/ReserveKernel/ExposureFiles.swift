@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CBPF
+import CLinux
 import Glibc
 
 /// What the host's sockets may hold at most, and what throttles the swap's disks: the files
@@ -19,6 +20,8 @@ public struct ExposureFiles: ~Copyable {
     private var throttles = InlineArray<8, Int32>(repeating: -1)
     private let buffer: UnsafeMutableRawBufferPointer
     private let pageBytes: UInt64
+    /// nil: no card told.
+    private var receiveRingsBytes: UInt64?
 
     private static let bufferBytes = 1024
 
@@ -49,6 +52,7 @@ public struct ExposureFiles: ~Copyable {
     /// Keeps open what belongs to these disks. Opens files: for the start, and for the moments
     /// when the table of swaps changed.
     public mutating func follow(disks: [String]) {
+        receiveRingsBytes = Self.receiveRings(pageBytes: pageBytes)
         for index in 0..<8 where throttles[index] >= 0 {
             close(throttles[index])
             throttles[index] = -1
@@ -99,6 +103,10 @@ public struct ExposureFiles: ~Copyable {
             record.udp_memory_maximum_bytes = figures.2.multipliedSaturating(by: pageBytes)
             record.known |= 1 << 7
         }
+        if let receiveRingsBytes {
+            record.receive_rings_bytes = receiveRingsBytes
+            record.known |= 1 << 9
+        }
         for index in 0..<8 {
             guard let figures = read(throttles[index]).flatMap({ Self.figures(in: $0) }) else {
                 continue
@@ -107,6 +115,20 @@ public struct ExposureFiles: ~Copyable {
             record.known |= 1 << 8
         }
         return record
+    }
+
+    /// What the cards that are up must be given for every packet that they have room for: at
+    /// most a page each. Only those that have a device behind them.
+    private static func receiveRings(pageBytes: UInt64) -> UInt64? {
+        var sum: UInt64?
+        for link in entries(of: "/sys/class/net") ?? [] {
+            guard access("/sys/class/net/\(link)/device", F_OK) == 0,
+                readFile("/sys/class/net/\(link)/operstate", limit: 32) != "down\n"
+            else { continue }
+            let ring = rw_receive_ring(link)
+            if ring > 0 { sum = (sum ?? 0) + UInt64(ring) * pageBytes }
+        }
+        return sum
     }
 
     private func read(_ descriptor: Int32) -> UnsafeRawBufferPointer? {

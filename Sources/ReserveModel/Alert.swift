@@ -34,7 +34,7 @@ public struct Alert: Sendable {
         public static let stopped = Reasons(rawValue: 16)
         public static let failing = Reasons(rawValue: 32)
         public static let deadlocked = Reasons(rawValue: 64)
-        /// Receive buffers may hold more than the reserve.
+        /// Receive buffers, and the rings of the network cards, may hold more than the reserve.
         public static let receiveBuffers = Reasons(rawValue: 128)
         /// Block writeback throttling may put the worker that receives to sleep.
         public static let writebackThrottle = Reasons(rawValue: 256)

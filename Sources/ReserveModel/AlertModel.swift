@@ -102,7 +102,7 @@ extension Model {
             return nil
         }
         var reasons: Alert.Reasons = []
-        if let bound = exposure.receiveBoundBytes, bound > reserve {
+        if let needed = exposure.neededBytes, needed > reserve {
             reasons.insert(.receiveBuffers)
         }
         // Throttled writeback is harmless by itself: it makes a full reserve deadly.

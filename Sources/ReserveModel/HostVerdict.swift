@@ -90,7 +90,18 @@ public struct Exposure: Sendable {
     /// queue/wbt_lat_usec of the swap's disks, the largest; nil: none or not readable.
     public var writebackThrottleMicroseconds: UInt64?
 
+    /// What network cards must be given for every packet that they have room for.
+    public var receiveRingsBytes: UInt64?
+
     public init() {}
+
+    /// What receiving may take of the reserve at most: buffers and rings; nil: not known.
+    public var neededBytes: UInt64? {
+        receiveBoundBytes.map { bound in
+            let (sum, isOver) = bound.addingReportingOverflow(receiveRingsBytes ?? 0)
+            return isOver ? .max : sum
+        }
+    }
 
     /// The most that sockets may hold in receive buffers: what each may grow to, bounded by
     /// what the protocol may hold in all. nil: not known.

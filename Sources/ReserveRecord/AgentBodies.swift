@@ -61,6 +61,7 @@ extension RecordDecoder {
         exposure.receiveMaximumBytes = known(6, record.receive_maximum_bytes)
         exposure.udpMemoryMaximumBytes = known(7, record.udp_memory_maximum_bytes)
         exposure.writebackThrottleMicroseconds = known(8, record.writeback_throttle_us)
+        exposure.receiveRingsBytes = known(9, record.receive_rings_bytes)
         return exposure
     }
 

@@ -151,6 +151,8 @@ extension ByteWriter {
         field("receive_maximum_bytes", known: exposure.receiveMaximumBytes)
         field("udp_memory_maximum_bytes", known: exposure.udpMemoryMaximumBytes)
         field("writeback_throttle_us", known: exposure.writebackThrottleMicroseconds)
+        field("receive_rings_bytes", known: exposure.receiveRingsBytes)
+        field("needed_bytes", known: exposure.neededBytes)
         close()
     }
 

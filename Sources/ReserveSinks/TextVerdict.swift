@@ -70,7 +70,12 @@ extension ByteWriter {
                 number(most / 1024)
                 text(" kB)")
             }
-            text(", the reserve is ")
+            if let rings = exposure.receiveRingsBytes {
+                text(", the receive rings of its network cards ")
+                number(rings / 1024)
+                text(" kB")
+            }
+            text("; the reserve is ")
             number((picture.reserveBytes ?? 0) / 1024)
             text(" kB: were they to fill, no reply to a swap request would find room")
         }

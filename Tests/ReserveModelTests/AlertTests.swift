@@ -384,6 +384,18 @@ private struct Host {
         return exposure
     }
 
+    @Test func ringsCountToo() {
+        var host = Host()
+        host.send(.exposure(exposure(sockets: 1, most: 7 << 20, limit: 1 << 30)))
+        host.run(seconds: 1)
+        #expect(host.alerts.isEmpty)
+        var both = exposure(sockets: 1, most: 7 << 20, limit: 1 << 30)
+        both.receiveRingsBytes = 2 << 20
+        host.send(.exposure(both))
+        host.run(seconds: 1)
+        #expect(host.alerts.first?.reasons == .receiveBuffers)
+    }
+
     @Test func theBoundIsTheSocketsOrTheProtocolsWhicheverIsLess() {
         #expect(exposure(sockets: 10, most: 100, limit: 5000).receiveBoundBytes == 1000)
         #expect(exposure(sockets: 100, most: 100, limit: 5000).receiveBoundBytes == 5000)

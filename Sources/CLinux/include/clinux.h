@@ -72,6 +72,10 @@ int rw_end_with_parent(int parent);
 /// Nanoseconds of processor time that this process has used.
 uint64_t rw_cpu_ns(void);
 
+/// ethtool(8) -g: how many packets a network card has room for before it must be given new
+/// memory. -EOPNOTSUPP: its driver does not tell. Takes the kernel's rtnl lock.
+int rw_receive_ring(const char *_Nonnull link);
+
 /// 1 when what is written to the descriptor's file stays in memory (tmpfs, ramfs, hugetlbfs).
 int rw_is_in_memory(int descriptor);
 

@@ -651,6 +651,7 @@ struct rw_exposure {
 	rw_u64 receive_maximum_bytes; /* rmem_max */
 	rw_u64 udp_memory_maximum_bytes; /* udp_mem[2] */
 	rw_u64 writeback_throttle_us; /* wbt_lat_usec, the largest of the swap's disks */
+	rw_u64 receive_rings_bytes; /* of all network cards that are up, a page a descriptor */
 };
 
 /* Where the verdict and the alerts stand, for a reader that comes later. */
@@ -945,7 +946,7 @@ _Static_assert(sizeof(struct rw_wide_counters) == 456, "rw_wide_counters");
 _Static_assert(sizeof(struct rw_counters_record) == 1496, "rw_counters_record");
 _Static_assert(sizeof(struct rw_self) == 120, "rw_self");
 _Static_assert(sizeof(struct rw_sink) == 144, "rw_sink");
-_Static_assert(sizeof(struct rw_exposure) == 104, "rw_exposure");
+_Static_assert(sizeof(struct rw_exposure) == 112, "rw_exposure");
 _Static_assert(sizeof(struct rw_standing) == 104, "rw_standing");
 _Static_assert(sizeof(struct rw_taker) == 88, "rw_taker");
 _Static_assert(sizeof(struct rw_waiter) == 72, "rw_waiter");
