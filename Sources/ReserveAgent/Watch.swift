@@ -39,8 +39,8 @@ public struct Watch: ~Copyable {
     private let settings: AgentSettings
     private let missing: UInt64
 
-    /// How long a turn of the loop sleeps at most.
-    private static let beatMilliseconds: Int32 = 100
+    /// From one turn of the loop to the next.
+    private static let beat: UInt64 = 100_000_000
     private static let second: UInt64 = 1_000_000_000
 
     /// Opens, loads, attaches, rehearses, then locks itself into memory.
@@ -119,13 +119,12 @@ public struct Watch: ~Copyable {
     ///
     /// - Returns: the errno that ended the event output early, or 0.
     public mutating func run() -> Int32 {
-        var stopping = false
+        var isAsked = false
         turn()
-        while !stopping {
-            let signalled = wait()
+        while !isAsked, stream.failure == 0 {
+            // Outputs may want to be written to many times between two turns.
+            repeat { isAsked = wait() } while !isAsked && rw_boot_ns() < lastTurn + Self.beat
             turn()
-            if signalled { stopping = true }
-            if stream.failure != 0 { stopping = true }
         }
         kernel.countOwn(false)
         // What moves on its own is reported once more, so that the last totals are all of
@@ -143,10 +142,14 @@ public struct Watch: ~Copyable {
         return stream.failure
     }
 
-    /// Sleeps until the next beat, a signal, a change of the swap table, or room in an output.
+    /// Sleeps until the next turn is due, a signal, a change of the swap table, or room in an
+    /// output, which is written to at once.
     ///
     /// - Returns: whether a signal asks to stop.
     private mutating func wait() -> Bool {
+        let now = rw_boot_ns()
+        let due = lastTurn + Self.beat
+        let milliseconds = due > now ? Int32((due - now + 999_999) / 1_000_000) : 0
         // Few enough for the memory that poll(2) has on its stack.
         var entries: InlineArray<4, pollfd> = [
             pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
@@ -155,13 +158,15 @@ public struct Watch: ~Copyable {
             pollfd(fd: recording?.waitingDescriptor ?? -1, events: Int16(POLLOUT), revents: 0),
         ]
         let ready = withUnsafeMutableBytes(of: &entries) { bytes in
-            poll(bytes.assumingMemoryBound(to: pollfd.self).baseAddress, 4, Self.beatMilliseconds)
+            poll(bytes.assumingMemoryBound(to: pollfd.self).baseAddress, 4, milliseconds)
         }
         guard ready > 0 else { return false }
         if entries[1].revents & Int16(POLLPRI | POLLERR) != 0 {
             readSwaps()
             kernel.findNewSockets()
         }
+        if entries[2].revents != 0 { stream.flush() }
+        if entries[3].revents != 0 { recording?.flush() }
         guard entries[0].revents != 0 else { return false }
         let signal = rw_read_signal(signals)
         return signal == SIGINT || signal == SIGTERM || signal == SIGHUP

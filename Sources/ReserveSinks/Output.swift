@@ -12,9 +12,16 @@ import Glibc
 public struct Output: ~Copyable {
     private var queue: OutputQueue?
     private var threaded: ThreadedOutput?
+    /// Bytes that one flush writes at most.
+    private let flushBytes: Int
+
+    /// As many as a serial driver's buffer holds: the loop comes back for the rest.
+    private static let serialBufferBytes = 4096
 
     /// Takes nothing: for whom nobody reads.
-    public static func nowhere() -> Output { Output(queue: nil, threaded: nil) }
+    public static func nowhere() -> Output {
+        Output(queue: nil, threaded: nil, flushBytes: .max)
+    }
 
     /// For a loop that must not wait.
     ///
@@ -26,14 +33,15 @@ public struct Output: ~Copyable {
         descriptor: Int32, capacityBytes: Int, closesAtEnd: Bool
     ) -> Output? {
         if rw_is_serial_terminal(descriptor) == 1 {
-            return forReader(
+            let queue = OutputQueue(
                 descriptor: descriptor, capacityBytes: capacityBytes, closesAtEnd: closesAtEnd)
+            return Output(queue: queue, threaded: nil, flushBytes: serialBufferBytes)
         }
         guard
             let threaded = ThreadedOutput(
                 descriptor: descriptor, capacityBytes: capacityBytes, closesAtEnd: closesAtEnd)
         else { return nil }
-        return Output(queue: nil, threaded: threaded)
+        return Output(queue: nil, threaded: threaded, flushBytes: .max)
     }
 
     /// For a reader, which may wait.
@@ -42,10 +50,13 @@ public struct Output: ~Copyable {
     ) -> Output {
         let queue = OutputQueue(
             descriptor: descriptor, capacityBytes: capacityBytes, closesAtEnd: closesAtEnd)
-        return Output(queue: queue, threaded: nil)
+        return Output(queue: queue, threaded: nil, flushBytes: .max)
     }
 
-    private init(queue: consuming OutputQueue?, threaded: consuming ThreadedOutput?) {
+    private init(
+        queue: consuming OutputQueue?, threaded: consuming ThreadedOutput?, flushBytes: Int
+    ) {
+        self.flushBytes = flushBytes
         self.queue = queue
         self.threaded = threaded
     }
@@ -59,7 +70,7 @@ public struct Output: ~Copyable {
 
     /// Writes what the descriptor takes now. Never waits.
     public mutating func flush() {
-        queue?.flush()
+        queue?.flush(atMost: flushBytes)
     }
 
     /// Writes all that waits, for at most so long.

@@ -71,11 +71,16 @@ public struct OutputQueue: ~Copyable {
         start = 0
     }
 
-    /// Writes what the descriptor takes now. Never waits.
-    public mutating func flush() {
-        while isWaiting, let base = buffer.baseAddress {
-            let count = write(descriptor, base + start, used)
+    /// Writes what the descriptor takes now, at most `limit` bytes. Never waits.
+    ///
+    /// Without a limit a write(2) to a serial line goes on for as long as the line sends what
+    /// it is given: a queue of a megabyte then holds its caller for seconds.
+    public mutating func flush(atMost limit: Int = .max) {
+        var rest = limit
+        while isWaiting, rest > 0, let base = buffer.baseAddress {
+            let count = write(descriptor, base + start, min(used, rest))
             if count > 0 {
+                rest -= count
                 start += count
                 used -= count
                 writtenBytes &+= UInt64(count)
