@@ -7,7 +7,8 @@
  *        does. tp_btf/nbd_header_sent and nbd_header_received (drivers/block/
  *        nbd.c, when nbd.ko is loaded before the agent) tell in addition what
  *        is stuck before or in sendmsg() from what waits for its reply.
- * Emits: RW_NBD_DEVICE at every report of the timer, RW_NBD_FAILED.
+ * Emits: RW_NBD_DEVICE at every report of the timer; RW_NBD_FAILED, bounded per 100 ms,
+ *        the rest counted as suppressed.
  * Blind to: requests issued before the start (counted as completed_unseen when
  * they end); devices beyond RW_NBD_DEVICES, counted as untracked.
  */
@@ -135,6 +136,9 @@ __noinline int report_failed(__u32 slot, __u32 status, __u64 duration_ns, __u64 
 	struct rw_nbd_state *state = &rw_shared.nbd[slot & (RW_NBD_DEVICES - 1)];
 	struct rw_nbd_failed *record;
 
+	/* A dead device fails ten thousand a second: the totals have them all. */
+	if (!within_window(RW_STEM_NBD))
+		return 0;
 	record = begin_record(RW_STEM_NBD, RW_NBD_FAILED, sizeof(*record));
 	if (!record)
 		return 0;
