@@ -14,7 +14,7 @@ public struct TextLines: ~Copyable {
     /// all, the status line their number, and a person only those that matter.
     private static let longStay: UInt64 = 4_000_000_000
 
-    private static func isForPeople(_ notice: Notice) -> Bool {
+    static func isForPeople(_ notice: Notice) -> Bool {
         switch notice.body {
         case .reserve(let taker): return taker.pages >= 256
         case .directReclaim(_, let stay): return stay.durationNanoseconds >= longStay
@@ -41,51 +41,7 @@ public struct TextLines: ~Copyable {
         case .warning, .critical: writer.text(" ! ")
         case .info, .notice: writer.text("   ")
         }
-        let pageKB = UInt64(picture.host?.pageSizeBytes ?? 4096) / 1024
-        switch notice.body {
-        case .start: writer.startLine(picture)
-        case .zone(let crossing, let zone): writer.zoneLine(crossing, zone, pageKB: pageKB)
-        case .node(let crossing, let node): writer.nodeLine(crossing, node, pageKB: pageKB)
-        case .reserve(let taker): writer.takerLine(taker)
-        case .directReclaim(let phase, let stay):
-            writer.text("direct reclaim: ")
-            writer.actor(stay.task, picture: picture)
-            writer.text(phase == .stalled ? " still inside after " : " came out after ")
-            writer.duration(stay.durationNanoseconds)
-            if phase == .left {
-                writer.text(", ")
-                writer.number(stay.reclaimedPages)
-                writer.text(" pages reclaimed")
-            }
-        case .throttle(let phase, let stay): writer.throttleLine(phase, stay, picture: picture)
-        case .nbd(let phase, let sample): writer.nbdLine(phase, sample)
-        case .nbdFailed(let failure):
-            writer.plain(foreign: failure.disk)
-            writer.text(failure.isWrite ? ": a write failed after " : ": a read failed after ")
-            writer.duration(failure.durationNanoseconds)
-            writer.text(", errno ")
-            writer.number(Int64(-failure.error))
-        case .swapAppeared(let device): writer.swapLine(device, gone: false)
-        case .swapGone(let device): writer.swapLine(device, gone: true)
-        case .swapFailed(let failure):
-            writer.text(failure.isWrite ? "swap-out failed on " : "swap-in failed on ")
-            writer.number(UInt64(failure.major))
-            writer.byte(UInt8(ascii: ":"))
-            writer.number(UInt64(failure.minor))
-        case .oom(let victim):
-            writer.text(victim.killed ? "OOM killer killed " : "OOM: already dying ")
-            writer.actor(victim.task, picture: picture)
-            writer.text(", ")
-            writer.number(victim.rssPages * pageKB)
-            writer.text(" kB resident")
-        case .oomFreed, .kswapd, .reclaimWaits, .slab, .socket, .drops, .stack:
-            writer.wideLine(notice.body, picture: picture, pageKB: pageKB)
-        case .verdict(let verdict): writer.verdictLine(verdict, pageKB: pageKB)
-        case .alert(let alert): writer.alertLine(alert, picture: picture, pageKB: pageKB)
-        case .loss:
-            writer.lossLine(picture)
-        case .summary(let isFinal, _): writer.statusLine(picture, isFinal: isFinal, pageKB: pageKB)
-        }
+        writer.noticeText(notice, picture: picture)
         writer.byte(UInt8(ascii: "\n"))
         if writer.isWhole {
             body(writer.bytes)
@@ -96,6 +52,55 @@ public struct TextLines: ~Copyable {
 }
 
 extension ByteWriter {
+    /// What happened, without time and severity.
+    mutating func noticeText(_ notice: Notice, picture: borrowing Picture) {
+        let pageKB = UInt64(picture.host?.pageSizeBytes ?? 4096) / 1024
+        switch notice.body {
+        case .start: startLine(picture)
+        case .zone(let crossing, let zone): zoneLine(crossing, zone, pageKB: pageKB)
+        case .node(let crossing, let node): nodeLine(crossing, node, pageKB: pageKB)
+        case .reserve(let taker): takerLine(taker)
+        case .directReclaim(let phase, let stay):
+            text("direct reclaim: ")
+            actor(stay.task, picture: picture)
+            text(phase == .stalled ? " still inside after " : " came out after ")
+            duration(stay.durationNanoseconds)
+            if phase == .left {
+                text(", ")
+                number(stay.reclaimedPages)
+                text(" pages reclaimed")
+            }
+        case .throttle(let phase, let stay): throttleLine(phase, stay, picture: picture)
+        case .nbd(let phase, let sample): nbdLine(phase, sample)
+        case .nbdFailed(let failure):
+            plain(foreign: failure.disk)
+            text(failure.isWrite ? ": a write failed after " : ": a read failed after ")
+            duration(failure.durationNanoseconds)
+            text(", errno ")
+            number(Int64(-failure.error))
+        case .swapAppeared(let device): swapLine(device, gone: false)
+        case .swapGone(let device): swapLine(device, gone: true)
+        case .swapFailed(let failure):
+            text(failure.isWrite ? "swap-out failed on " : "swap-in failed on ")
+            number(UInt64(failure.major))
+            byte(UInt8(ascii: ":"))
+            number(UInt64(failure.minor))
+        case .oom(let victim):
+            text(victim.killed ? "OOM killer killed " : "OOM: already dying ")
+            actor(victim.task, picture: picture)
+            text(", ")
+            number(victim.rssPages * pageKB)
+            text(" kB resident")
+        case .oomFreed, .kswapd, .reclaimWaits, .slab, .socket, .drops, .stack:
+            wideLine(notice.body, picture: picture, pageKB: pageKB)
+        case .verdict(let verdict): verdictLine(verdict, pageKB: pageKB)
+        case .alert(let alert): alertLine(alert, picture: picture, pageKB: pageKB)
+        case .loss:
+            lossLine(picture)
+        case .summary(let isFinal, _): statusLine(picture, isFinal: isFinal, pageKB: pageKB)
+        }
+    }
+
     /// "comm[tid]" and the cgroup where it is known and not the root.
     mutating func actor(_ task: TaskIdentity, picture: borrowing Picture) {
         plain(foreign: task.comm)

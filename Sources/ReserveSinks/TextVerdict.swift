@@ -198,7 +198,7 @@ extension ByteWriter {
     }
 
     /// The innermost frames that say what the worker wanted, without the allocator's own.
-    private mutating func wayIn(_ worker: HostVerdict.Worker, picture: borrowing Picture) {
+    mutating func wayIn(_ worker: HostVerdict.Worker, picture: borrowing Picture) {
         guard let id = worker.stack,
             let index = picture.stacks.firstIndex(where: { $0.id == id })
         else { return }
