@@ -29,6 +29,8 @@ public enum WatchError: Error, Equatable, Sendable {
     case agentFailed(status: Int32)
     /// A word of the agent's own command line.
     case badSetting(word: String, reason: String)
+    /// There is nothing to draw on.
+    case terminal(reason: String)
     /// A limit of the host was met while starting.
     case resources(operation: String, errno: Int32)
 
@@ -37,7 +39,7 @@ public enum WatchError: Error, Equatable, Sendable {
         switch self {
         case .notPermitted: return 77  // EX_NOPERM
         case .kernelUnsuitable: return 69  // EX_UNAVAILABLE
-        case .output: return 73  // EX_CANTCREAT
+        case .output, .terminal: return 73  // EX_CANTCREAT
         case .input: return 66  // EX_NOINPUT
         case .notARecording, .notAKernel, .notABox: return 65  // EX_DATAERR
         case .agentFailed(let status): return status
@@ -76,6 +78,8 @@ public enum WatchError: Error, Equatable, Sendable {
             return "the agent ended with status \(status)"
         case .badSetting(let word, let reason):
             return "the agent does not take \"\(word)\": \(reason)"
+        case .terminal(let reason):
+            return "top needs a terminal to draw on, and \(reason); --once prints one plain frame"
         case .resources(let operation, let errno):
             return "cannot \(operation): \(describe(errno: errno))"
         }

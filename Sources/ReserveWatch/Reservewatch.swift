@@ -21,6 +21,8 @@ struct Reservewatch: ParsableCommand {
               reservewatch events --format text          the same, to read
               reservewatch events --kind throttle --kind oom
               reservewatch events --record incident.rwr  keep the raw records as well
+              reservewatch top                           look at it, live
+              reservewatch top --replay incident.rwr     or later, forward and back in time
               reservewatch replay incident.rwr           the same events again, anywhere
               reservewatch replay incident.rwr --format words
               reservewatch record /var/lib/reservewatch  keep them in segments, bounded
@@ -45,8 +47,8 @@ struct Reservewatch: ParsableCommand {
             """,
         version: agentVersion,
         subcommands: [
-            AgentCommand.self, EventsCommand.self, RecordCommand.self, ReplayCommand.self,
-            ReportCommand.self,
+            AgentCommand.self, EventsCommand.self, TopCommand.self, RecordCommand.self,
+            ReplayCommand.self, ReportCommand.self,
             DoctorCommand.self,
         ]
     )

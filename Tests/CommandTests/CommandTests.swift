@@ -99,6 +99,7 @@ import Testing
 
     @Test(arguments: [
         ["--help"], ["help", "events"], ["help", "replay"], ["help", "report"], ["help", "doctor"],
+        ["help", "top"],
     ])
     func helpHasExamples(arguments: [String]) throws {
         let command = try Command(arguments)

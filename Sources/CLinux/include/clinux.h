@@ -91,4 +91,23 @@ int rw_memory_file(const char *_Nonnull name);
 /// Puts a terminal in raw mode for output only, so that nothing is translated. Not a terminal: 0.
 int rw_make_raw(int descriptor);
 
+/// Takes a terminal over: raw input, and `enter` written to it. Until rw_terminal_leave(),
+/// every way in which the process may end, SIGKILL excepted, writes `leave` to it and gives it
+/// its former attributes; so does a stop, and a continuation takes it over again. Both texts
+/// must outlive the process.
+int rw_terminal_enter(int descriptor, const char *_Nonnull enter, const char *_Nonnull leave);
+
+/// Gives the terminal back. Does nothing when it was not taken.
+void rw_terminal_leave(void);
+
+/// How often the process was continued after a stop, since the terminal was taken.
+unsigned rw_terminal_continued(void);
+
+/// A terminal opened anew, not blocking, so that nothing of what the shell has open changes.
+/// Falls back to the descriptor itself, duplicated.
+int rw_terminal_reopen(int descriptor);
+
+/// CPU time of this process in nanoseconds.
+uint64_t rw_process_cpu_ns(void);
+
 #endif
