@@ -69,6 +69,9 @@ public struct Scenario: Equatable, Sendable {
     public var companions: [Companion] = []
     /// The watch's sinks and readers are blocked, each in its way.
     public var jammed = false
+    /// The guest keeps a trace of reclaim, and a report of the run is held against the kernel's
+    /// own script over it.
+    public var trace = false
     /// Seconds for which a guest that is known to be deadlocked is left alone before it ends.
     public var deadlockForSeconds = 0
     /// What the watch must make of the run; nothing where absent.
@@ -234,6 +237,7 @@ public struct Scenario: Equatable, Sendable {
             companions = Companion.parse(value) ?? []
             return !companions.isEmpty
         case "jammed": jammed = value == "yes"
+        case "trace": trace = value == "yes"
         case "deadlock_for_s": return number { deadlockForSeconds = $0 }
         case "critical":
             critical = Critical.parse(value)

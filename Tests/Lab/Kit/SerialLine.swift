@@ -16,6 +16,8 @@ public enum SerialLine: Int, CaseIterable, Sendable {
     case alerts
     /// Connected, and never read: it takes some hundred bytes, then no more.
     case jammed
+    /// The trace of reclaim, compressed, once the agent has ended.
+    case trace
 
     public var name: String { String(describing: self) }
     public var device: String { "/dev/ttyS\(rawValue)" }
@@ -29,12 +31,13 @@ public enum SerialLine: Int, CaseIterable, Sendable {
         case .marks: return "marks.txt"
         case .alerts: return "alerts.txt"
         case .beat, .shell, .earlyoom, .bpftrace: return "beat-\(name).txt"
+        case .trace: return "trace.gz"
         case .jammed: return nil
         }
     }
 
     /// Whether the runner reads it as it comes, with the time of each line.
-    public var isStamped: Bool { self != .events && self != .record && self != .jammed }
+    public var isStamped: Bool { self != .events && self != .record && self != .jammed && self != .trace }
 
     /// The shell's name for it in /lab.conf.
     public var setting: (String, String) { (name.uppercased(), device) }

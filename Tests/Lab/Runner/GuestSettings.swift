@@ -43,6 +43,7 @@ struct GuestSettings {
             ("SOCKETS", scenario.sockets ? "yes" : "no"),
             ("COMPARE", scenario.companions.map(\.rawValue).joined(separator: " ")),
             ("JAM", scenario.jammed ? "yes" : "no"),
+            ("VMSCAN", scenario.trace ? "yes" : "no"),
             ("AGENT_COMMAND", agentCommand),
         ]
     }

@@ -51,6 +51,7 @@ struct Initramfs {
             for (part, isWanted) in [
                 ("doctor", scenario.doctor), ("sockets", scenario.sockets),
                 ("jammed", scenario.jammed), ("compare", !scenario.companions.isEmpty),
+                ("vmscan-trace", scenario.trace),
             ] where isWanted {
                 try Self.copy("\(lab)/guest/\(part)", to: "\(root)/\(part)")
             }

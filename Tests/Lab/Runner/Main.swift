@@ -264,6 +264,11 @@ struct Lab {
             rows += try Validation(lab: lab, out: directory, binary: watch.tool).rows(
                 isComplete: run.outcome == .completed)
             if watch.agent != nil { rows += watching.rows() }
+            if scenario.trace, run.outcome == .completed {
+                rows.append(
+                    try KernelScripts(lab: lab, cache: cache).row(
+                        of: directory, binary: watch.tool))
+            }
         }
         var report = Report(
             scenario: scenario.name, kernel: run.kernel.name, kernelRelease: run.kernel.release,
