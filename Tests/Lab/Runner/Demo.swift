@@ -12,7 +12,7 @@ struct Demo {
         guard isDeadlock || lab.option("demo", "wire") == "wire" else {
             throw LabError.usage("no demo \"\(lab.option("demo", ""))\"; choose wire or deadlock")
         }
-        var scenario = try lab.scenario(isDeadlock ? "loads-only" : "wire-pull")
+        var scenario = try lab.scenario(isDeadlock ? "receive-flood-deadlock" : "wire-pull")
         if !isDeadlock { scenario.wireOffFor = 20 }
         let run = try lab.start(
             scenario, kernel: lab.option("kernel", "6.12"), directory: "\(lab.out)/demo",
@@ -34,10 +34,12 @@ struct Demo {
         say(words)
         switch run.outcome {
         case .completed where isDeadlock:
-            remark("no deadlock this time: the guest came through; it comes by chance, try again")
+            remark("no deadlock this time: the guest came through; it is not certain, try again")
             return 0
         case .completed:
-            remark("the guest came through; the recording is \(run.guest.recording)")
+            remark(
+                "the guest came through; look at it again: build/reservewatch top --replay "
+                    + run.guest.recording)
             return 0
         case .deadlocked:
             for task in run.stuck { say("  \(task.sentence())") }
@@ -47,7 +49,7 @@ struct Demo {
                     + "\(run.directory)/stacks.txt")
             return isDeadlock ? 0 : 4
         case .timedOut where isDeadlock:
-            remark("no deadlock this time: it comes by chance; try again")
+            remark("no deadlock this time: it is not certain; try again")
             return 0
         case .panicked, .hung, .timedOut, .guestFailed:
             remark("\(run.reason); see \(run.guest.consoleLog)")
