@@ -26,22 +26,26 @@ enum BoxKey {
         case RW_STEM_AGENT.rawValue: return agent(record, kind)
         case RW_STEM_WATERMARK.rawValue:
             // Node and, for zones, index follow the header in both.
-            let place = kind == RW_WATERMARK_ZONE.rawValue ? word(record, 24) : half(record, 24)
-            return .keep(key(header, place))
+            if kind == RW_WATERMARK_ZONE.rawValue { return .keep(key(header, word(record, 24))) }
+            return kind == RW_WATERMARK_NODE.rawValue
+                ? .keep(key(header, half(record, 24))) : .none
         case RW_STEM_NBD.rawValue where kind == RW_NBD_DEVICE.rawValue:
             return .keep(key(header, half(record, 28)))
         case RW_STEM_SWAP.rawValue: return swap(record, header)
-        case RW_STEM_SOCKET.rawValue where kind != RW_SOCKET_DROPPED.rawValue:
+        case RW_STEM_SOCKET.rawValue:
             let serial = key(header, word(record, 56), RW_SOCKET_STATE.rawValue)
-            return kind == RW_SOCKET_GONE.rawValue ? .drop(serial) : .keep(serial)
+            if kind == RW_SOCKET_STATE.rawValue { return .keep(serial) }
+            return kind == RW_SOCKET_GONE.rawValue ? .drop(serial) : .none
         case RW_STEM_SLAB.rawValue where kind == RW_SLAB_CACHE.rawValue:
             return .keep(key(header, word(record, 56)))
-        case RW_STEM_CGROUP.rawValue: return .keep(key(header, word(record, 24)))
+        case RW_STEM_CGROUP.rawValue where kind == RW_CGROUP_NAME.rawValue:
+            return .keep(key(header, word(record, 24)))
         case RW_STEM_DIRECT_RECLAIM.rawValue:
             let stay = key(header, half(record, 24), RW_DIRECT_RECLAIM_INSIDE.rawValue)
             if kind == RW_DIRECT_RECLAIM_INSIDE.rawValue { return .keep(stay) }
             if kind == RW_DIRECT_RECLAIM_LEFT.rawValue { return .drop(stay) }
-            return .keep(key(header, half(record, 24)))
+            return kind == RW_DIRECT_RECLAIM_TASK.rawValue
+                ? .keep(key(header, half(record, 24))) : .none
         case RW_STEM_THROTTLE.rawValue:
             let stay = key(header, half(record, 24), RW_THROTTLE_BEGAN.rawValue)
             if kind == RW_THROTTLE_BEGAN.rawValue { return .keep(stay) }

@@ -37,7 +37,9 @@ public enum SerialLine: Int, CaseIterable, Sendable {
     }
 
     /// Whether the runner reads it as it comes, with the time of each line.
-    public var isStamped: Bool { self != .events && self != .record && self != .jammed && self != .trace }
+    public var isStamped: Bool {
+        self != .events && self != .record && self != .jammed && self != .trace
+    }
 
     /// The shell's name for it in /lab.conf.
     public var setting: (String, String) { (name.uppercased(), device) }

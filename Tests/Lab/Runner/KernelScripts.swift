@@ -22,7 +22,8 @@ struct KernelScripts {
         try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: root) }
         try Tools.run(
-            try Tools.require("apt-get", package: "apt"), ["download", "-q", Self.package], in: root)
+            try Tools.require("apt-get", package: "apt"), ["download", "-q", Self.package], in: root
+        )
         guard
             let deb = try FileManager.default.contentsOfDirectory(atPath: root)
                 .first(where: { $0.hasSuffix(".deb") })
