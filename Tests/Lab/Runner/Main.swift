@@ -134,7 +134,7 @@ struct Lab {
     /// in by chance, and what takes long, is left to `proof`.
     private static let tested = [
         "doctor", "sockets", "no-pressure", "series", "wire-pull", "oom", "overflow",
-        "swap-errors",
+        "swap-errors", "storm", "receive-flood-deadlock",
     ]
 
     func prepareCache() throws {
