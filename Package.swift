@@ -45,6 +45,10 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "ReserveSinks", dependencies: ["CLinux", "ReserveModel"], swiftSettings: swift),
+        // The hand: what changes the host, and how it is undone.
+        .target(
+            name: "ReserveEnforce", dependencies: ["CLinux", "ReserveKernel", "ReserveRecord"],
+            swiftSettings: swift),
         .target(
             name: "ReserveAgent",
             dependencies: [
@@ -64,8 +68,8 @@ let package = Package(
         .executableTarget(
             name: "ReserveWatch",
             dependencies: [
-                "CBPF", "CLinux", "CRecord", "ReserveAgent", "ReserveBox", "ReserveModel",
-                "ReserveKernel", "ReserveRecord", "ReserveReport", "ReserveSinks",
+                "CBPF", "CLinux", "CRecord", "ReserveAgent", "ReserveBox", "ReserveEnforce",
+                "ReserveModel", "ReserveKernel", "ReserveRecord", "ReserveReport", "ReserveSinks",
                 "ReserveStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -91,6 +95,10 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "ReserveKernelTests", dependencies: ["CBPF", "ReserveKernel"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "ReserveEnforceTests",
+            dependencies: ["CLinux", "ReserveEnforce", "ReserveKernel"],
             swiftSettings: swift),
         .testTarget(
             name: "ReserveAgentTests", dependencies: ["ReserveAgent"], swiftSettings: swift),

@@ -31,6 +31,10 @@ public enum WatchError: Error, Equatable, Sendable {
     case badSetting(word: String, reason: String)
     /// There is nothing to draw on.
     case terminal(reason: String)
+    /// A journal of changes that cannot be believed as a whole.
+    case notAJournal(path: String, reason: String, remedy: String)
+    /// Another `prepare` holds the journal.
+    case prepareRuns(path: String)
     /// A limit of the host was met while starting.
     case resources(operation: String, errno: Int32)
 
@@ -41,10 +45,10 @@ public enum WatchError: Error, Equatable, Sendable {
         case .kernelUnsuitable: return 69  // EX_UNAVAILABLE
         case .output, .terminal: return 73  // EX_CANTCREAT
         case .input: return 66  // EX_NOINPUT
-        case .notARecording, .notAKernel, .notABox: return 65  // EX_DATAERR
+        case .notARecording, .notAKernel, .notABox, .notAJournal: return 65  // EX_DATAERR
         case .agentFailed(let status): return status
         case .badSetting: return 64  // EX_USAGE
-        case .noAgent, .agentRuns, .agentGone: return 75  // EX_TEMPFAIL
+        case .noAgent, .agentRuns, .agentGone, .prepareRuns: return 75  // EX_TEMPFAIL
         case .resources: return 71  // EX_OSERR
         }
     }
@@ -76,6 +80,10 @@ public enum WatchError: Error, Equatable, Sendable {
                 + "reservewatch replay \(path)"
         case .agentFailed(let status):
             return "the agent ended with status \(status)"
+        case .notAJournal(let path, let reason, let remedy):
+            return "\(path) is damaged: \(reason); \(remedy)"
+        case .prepareRuns(let path):
+            return "another prepare holds \(path); wait for its end"
         case .badSetting(let word, let reason):
             return "the agent does not take \"\(word)\": \(reason)"
         case .terminal(let reason):

@@ -159,6 +159,7 @@ extension MemoryFacts {
             ("default_min_free_kib", number(defaultMinFreeKiB)),
             ("lowmem_pages", number(lowmemPages)), ("tcp_mem_pages", numbers(tcpMemPages)),
             ("tcp_rmem_bytes", numbers(tcpRmemBytes)),
+            ("rmem_max_bytes", number(rmemMaxBytes)), ("available_kib", number(availableKiB)),
             ("tcp_sockets", integer(tcpSockets)),
             ("swappiness", number(swappiness)),
         ])

@@ -30,26 +30,29 @@ struct Reservewatch: ParsableCommand {
               reservewatch doctor                        what this kernel lets us see,
                                                          and whether the swap's path is fit
               reservewatch doctor --btf vmlinux          what that one would, not running
+              reservewatch prepare --dry-run             what would be changed, and why
 
             EXIT STATUS
                0  it did what was asked
                1  doctor found a signal missing, or could not read what it needs to know
               64  wrong usage
-              65  the input is not what it was taken for: no recording, box or kernel
+              65  the input is not what it was taken for: no recording, box or kernel;
+                  the journal of prepare is damaged
               66  the input cannot be read
               69  this kernel cannot be watched (no BPF, no BTF, too old)
               71  the host had no resources to start with
               73  the output cannot be opened
               74  the output failed on the way
-              75  no agent runs, or another one does, or it died
+              75  no agent runs, or another one does, or it died; another prepare runs
               77  not permitted: not root, missing capability, lockdown
-              78  doctor found this host unfit to swap over NBD
+              78  doctor found this host unfit to swap over NBD; prepare could not do,
+                  or undo, all that it should
             """,
         version: agentVersion,
         subcommands: [
             AgentCommand.self, EventsCommand.self, TopCommand.self, RecordCommand.self,
             ReplayCommand.self, ReportCommand.self,
-            DoctorCommand.self,
+            DoctorCommand.self, PrepareCommand.self,
         ]
     )
 }

@@ -22,13 +22,17 @@ final class HostTree {
         try write("/sys/devices/system/cpu/possible", "0-3\n")
         try queues(2)
         try write("/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n")
-        try write("/proc/meminfo", "MemTotal:         246000 kB\nMemFree:           50000 kB\n")
+        try write(
+            "/proc/meminfo",
+            "MemTotal:         246000 kB\nMemFree:           50000 kB\n"
+                + "MemAvailable:     150000 kB\n")
         try write("/proc/zoneinfo", Self.zoneinfo)
         // the root of 16 * 4 * 61440
         try sysctl("vm/min_free_kbytes", "1982")
         try sysctl("vm/swappiness", "60")
         try sysctl("net/ipv4/tcp_mem", "2880\t3840\t5760")
         try sysctl("net/ipv4/tcp_rmem", "4096\t131072\t262144")
+        try sysctl("net/core/rmem_max", "212992")
         try tcp([
             "10.0.2.15:49000 10.0.2.2:10809 01 501", "10.0.2.15:49001 10.0.2.2:10809 01 502",
             "0.0.0.0:22 0.0.0.0:0 0A 503",
@@ -81,7 +85,11 @@ final class HostTree {
         flags: [Int] = [0x40_0000], descriptors: [String] = []
     ) throws {
         let base = "/proc/\(pid)"
-        let stat = { (flags: Int) in "\(pid) (\(comm)) S 1 \(pid) \(pid) 0 -1 \(flags) 0 0 0\n" }
+        // up to field 22, the start
+        let zeros = String(repeating: " 0", count: 12)
+        let stat = { (flags: Int) in
+            "\(pid) (\(comm)) S 1 \(pid) \(pid) 0 -1 \(flags)\(zeros) \(pid * 100)\n"
+        }
         try write("\(base)/stat", stat(flags[0]))
         try write(
             "\(base)/status",

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nbdnetlink.h"
 #include "writer.h"
 
 /// prctl(2) PR_SET_IO_FLUSHER: allocations of this process do not wait for I/O

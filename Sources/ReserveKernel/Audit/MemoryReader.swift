@@ -45,6 +45,8 @@ extension MemoryFacts {
         var facts = MemoryFacts()
         if files.root.isEmpty { facts.pageBytes = UInt64(sysconf(Int32(_SC_PAGESIZE))) }
         facts.totalKiB = field("MemTotal:", files.text("/proc/meminfo"))
+        facts.availableKiB = field("MemAvailable:", files.text("/proc/meminfo"))
+        facts.rmemMaxBytes = files.number("/proc/sys/net/core/rmem_max")
         facts.minFreeKiB = files.number("/proc/sys/vm/min_free_kbytes")
         facts.swappiness = files.number("/proc/sys/vm/swappiness")
         facts.tcpMemPages = three(files.numbers("/proc/sys/net/ipv4/tcp_mem"))

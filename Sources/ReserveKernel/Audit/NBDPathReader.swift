@@ -21,6 +21,7 @@ struct NBDPathReader {
             disk.connectionsAtLeast = possibleCPUs().map { queues >= $0 } ?? true
         }
         let pid = files.word("\(base)/pid").flatMap { Int32($0) }
+        disk.setUpBy = pid
         disk.client = client(of: name, pid: pid)
         disk.timeout = timeout(of: disk)
         disk.sockets = sockets(of: disk)

@@ -4,7 +4,7 @@ import CLinux
 import Glibc
 
 /// The processes below /proc: who holds which socket, and what the audit asks about one.
-struct ProcessTable {
+package struct ProcessTable {
     private let files: RootedFiles
     let pids: [Int32]
     /// Holders of a socket, by its inode.
@@ -88,6 +88,7 @@ struct ProcessTable {
             default: break
             }
         }
+        facts.startTicks = Self.startTicks(ofStat: stat)
         facts.oomScoreAdj = files.word("/proc/\(pid)/oom_score_adj").flatMap { Int32($0) }
         let threads = files.entries("/proc/\(pid)/task") ?? []
         let flags = threads.compactMap { thread in
@@ -107,9 +108,14 @@ struct ProcessTable {
     }
 
     /// Field 9, counted from the pid; the name is field 2.
-    static func flags(ofStat text: String) -> UInt64? {
+    static func flags(ofStat text: String) -> UInt64? { field(9, ofStat: text) }
+
+    /// Field 22.
+    package static func startTicks(ofStat text: String) -> UInt64? { field(22, ofStat: text) }
+
+    private static func field(_ number: Int, ofStat text: String) -> UInt64? {
         guard let close = text.lastIndex(of: ")") else { return nil }
         let fields = text[text.index(after: close)...].split(whereSeparator: \.isWhitespace)
-        return fields.count > 6 ? UInt64(fields[6]) : nil
+        return fields.count > number - 3 ? UInt64(fields[number - 3]) : nil
     }
 }

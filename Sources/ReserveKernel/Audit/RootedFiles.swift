@@ -3,11 +3,15 @@
 import Glibc
 
 /// Files below a root: "" is the host's own, a test's is a tree that looks like it.
-struct RootedFiles {
-    let root: String
+package struct RootedFiles {
+    package let root: String
+
+    package init(root: String) {
+        self.root = root
+    }
 
     /// A whole file, or nil when it cannot be opened. Bytes that are no UTF-8 are replaced.
-    func text(_ path: String) -> String? {
+    package func text(_ path: String) -> String? {
         bytes(path).map { String(decoding: $0, as: UTF8.self) }
     }
 
@@ -30,11 +34,11 @@ struct RootedFiles {
     private static let largestBytes = 64 << 20
 
     /// The first word of a file.
-    func word(_ path: String) -> String? {
+    package func word(_ path: String) -> String? {
         text(path)?.split(whereSeparator: \.isWhitespace).first.map(String.init)
     }
 
-    func number(_ path: String) -> UInt64? {
+    package func number(_ path: String) -> UInt64? {
         word(path).flatMap { UInt64($0) }
     }
 
@@ -45,7 +49,7 @@ struct RootedFiles {
         return numbers.count == words.count && !numbers.isEmpty ? numbers : nil
     }
 
-    func exists(_ path: String) -> Bool { access(root + path, F_OK) == 0 }
+    package func exists(_ path: String) -> Bool { access(root + path, F_OK) == 0 }
 
     /// What a symbolic link says, not what it leads to.
     func link(_ path: String) -> String? {

@@ -44,6 +44,8 @@ public struct SwapPathFacts: Equatable, Sendable {
         public var timeout: Timeout = .unknown("not read")
         /// /sys/block/nbdN/queue/wbt_lat_usec; 0 is off.
         public var wbtLatMicroseconds: UInt64?
+        /// /sys/block/nbdN/pid: who set the device up, gone or not.
+        public var setUpBy: Int32?
         public var client: Client = .unknown("not read")
         public var sockets: Sockets = .unknown("not read")
 
@@ -116,6 +118,8 @@ public struct ProcessFacts: Equatable, Sendable {
     public var vmSwapKiB: UInt64?
     public var vmRSSKiB: UInt64?
     public var oomScoreAdj: Int32?
+    /// Clock ticks from boot to its start, field 22 of /proc/PID/stat: with the number, who it is.
+    public var startTicks: UInt64?
     /// Field 9 of /proc/PID/task/TID/stat, one for each thread; nil when none could be read.
     public var taskFlags: [UInt64]?
 
@@ -157,6 +161,10 @@ public struct MemoryFacts: Equatable, Sendable {
     public var tcpMemPages: [UInt64]?
     /// net.ipv4.tcp_rmem: min, default, max, in bytes a socket.
     public var tcpRmemBytes: [UInt64]?
+    /// net.core.rmem_max: what SO_RCVBUF may ask for; the kernel takes twice of it.
+    public var rmemMaxBytes: UInt64?
+    /// What could be had without swapping, by the kernel's own estimate.
+    public var availableKiB: UInt64?
     /// Established TCP sockets of the host, in all network namespaces.
     public var tcpSockets: Int?
     public var swappiness: UInt64?

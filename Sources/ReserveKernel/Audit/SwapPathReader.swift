@@ -34,13 +34,17 @@ public struct HandedFacts: Equatable, Sendable {
 
 extension SwapPathFacts {
     /// Looks at the host, or at a tree below `root` that looks like one.
-    public static func read(root: String = "", handed: HandedFacts = HandedFacts()) -> SwapPathFacts
-    {
+    ///
+    /// - Parameter disks: NBD disks that swap will lie on, besides those that it lies on.
+    public static func read(
+        root: String = "", handed: HandedFacts = HandedFacts(), disks: [String] = []
+    ) -> SwapPathFacts {
         let files = RootedFiles(root: root)
         var facts = SwapPathFacts()
         facts.swaps = readSwaps(files)
         facts.memory = MemoryFacts.read(files)
         var names: [String] = []
+        for disk in disks where !names.contains(disk) { names.append(disk) }
         for swap in facts.swaps ?? [] {
             if case .nbd(let name) = swap.below, !names.contains(name) { names.append(name) }
         }

@@ -1,0 +1,1 @@
+../ReserveKernelTests/HostTree.swift
