@@ -88,11 +88,17 @@ func reserve(
                 + "reclaim.", instead: "cat /proc/net/tcp /proc/meminfo")
     }
     let each = max(min(tcp, settings.receiveBytes), 2 * min(asked, settings.receiveBytes))
-    let sumKiB = (UInt64(sockets) * each + 1023) / 1024
+    let beyond = (memory.tcpReceiveBytes ?? []).filter { $0 > each }
+    tellBeyond(beyond, each, &plan)
+    // Those beyond count with what they have, all others with the bound.
+    let bounded = UInt64(max(0, sockets - beyond.count)) * each
+    let sumKiB = (bounded + beyond.reduce(0, +) + 1023) / 1024
     let limit = lowmem * (memory.pageBytes / 1024) / largestShare
     let needed = sumKiB * reserveOverSum
     let account =
-        "\(sockets) TCP sockets of up to \(each) bytes may hold \(sumKiB) kB unread, and "
+        "\(sockets) TCP sockets of up to \(each) bytes"
+        + (beyond.isEmpty ? "" : ", \(beyond.count) of them beyond,")
+        + " may hold \(sumKiB) kB unread, and "
         + "\(reserveOverSum) times of it is \(needed) kB"
     guard needed <= limit else {
         return refuse(
@@ -130,6 +136,21 @@ func reserve(
                 + "help: it goes with the rest.",
             costs: "\(raise) kB less for programs: swap begins earlier.",
             keep: "/etc/sysctl.d/90-reservewatch.conf: vm.min_free_kbytes = \(target)"))
+}
+
+/// Sockets that the bounds do not reach.
+private func tellBeyond(_ beyond: [UInt64], _ each: UInt64, _ plan: inout Plan) {
+    guard let largest = beyond.max() else { return }
+    plan.left.append(
+        Left(
+            id: "receive-beyond", subject: "host",
+            found: "\(beyond.count) TCP sockets may hold more than \(each) bytes, the largest "
+                + "\(largest)",
+            why: "They grew before the bound, or their owner passed it by SO_RCVBUFFORCE. The "
+                + "reserve is reckoned with what they may hold.",
+            instead: "ss -tmp tells whose they are (rb); those that only grew are bounded once "
+                + "their connections are made anew",
+            isShortfall: false))
 }
 
 private func smaller(than bytes: UInt64) -> UInt64 {

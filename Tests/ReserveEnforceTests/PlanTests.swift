@@ -78,6 +78,18 @@ import Testing
         #expect(try change(.reserve, look(tree, settings)).new == "32768")
     }
 
+    @Test func socketsBeyondTheBoundCountWithWhatTheyHaveAndAreTold() throws {
+        let tree = try HostTree()
+        var facts = tree.facts()
+        facts.memory.tcpReceiveBytes = [131_072, 18 << 20]
+        let plan = plan(facts)
+        // 18 MB and one of twice 212992 bytes are 18848 kB
+        #expect(try change(.reserve, plan).new == "37696")
+        let beyond = try left("receive-beyond", plan)
+        #expect(!beyond.isShortfall && beyond.found.contains("1 TCP sockets"))
+        #expect(beyond.found.contains("the largest 18874368"))
+    }
+
     @Test func aSmallHostGetsASixthAndNoMore() throws {
         let tree = try HostTree()
         try tree.write(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import Testing
 
 @testable import ReserveKernel
@@ -49,6 +50,33 @@ import Testing
         #expect(memory.totalKiB != nil)
         #expect(memory.defaultMinFreeKiB != nil)
         #expect(memory.tcpMemPages?.count == 3)
+    }
+
+    /// A socket of this process, whose buffer was asked for: the kernel takes twice of it.
+    @Test func whatATCPSocketMayHoldIsTheKernelsFigure() throws {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let stream = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer {
+            close(listener)
+            close(stream)
+        }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        var asked: Int32 = 34_567
+        setsockopt(
+            stream, SOL_SOCKET, SO_RCVBUF, &asked, socklen_t(MemoryLayout<Int32>.size))
+        let connected = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { any in
+                bind(listener, any, length) == 0 && listen(listener, 1) == 0
+                    && getsockname(listener, any, &length) == 0
+                    && connect(stream, any, length) == 0
+            }
+        }
+        try #require(connected)
+        let held = try #require(HandedFacts.live().tcpReceiveBytes, "no tcp_diag here")
+        #expect(held.contains(69_134), "\(held)")
     }
 
     @Test func whatCannotBeReadOfTheReserveIsUnknown() throws {

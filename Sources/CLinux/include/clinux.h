@@ -56,6 +56,10 @@ struct rw_unix_pair {
 /// `capacity` of them means that there may be more. -ENOENT without the unix_diag module.
 int rw_unix_peers(struct rw_unix_pair *_Nonnull pairs, uint32_t capacity);
 
+/// sock_diag(7): sk_rcvbuf of each established TCP socket of this network namespace, into
+/// `bytes`. How many; `capacity` of them means that there may be more. -ENOENT without tcp_diag.
+int rw_tcp_receive_buffers(uint32_t *_Nonnull bytes, uint32_t capacity);
+
 /// 1 when the descriptor is a serial line or a console: a terminal that takes bytes into a
 /// buffer of its own. 0: anything else, pseudo terminals too.
 int rw_is_serial_terminal(int descriptor);

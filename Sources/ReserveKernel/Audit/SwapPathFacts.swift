@@ -167,6 +167,9 @@ public struct MemoryFacts: Equatable, Sendable {
     public var availableKiB: UInt64?
     /// Established TCP sockets of the host, in all network namespaces.
     public var tcpSockets: Int?
+    /// What each of those in this network namespace may hold by now, from sock_diag(7): more than
+    /// the bounds where it has grown before, or was forced to by SO_RCVBUFFORCE.
+    public var tcpReceiveBytes: [UInt64]?
     public var swappiness: UInt64?
 
     public init() {}

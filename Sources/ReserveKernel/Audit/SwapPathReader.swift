@@ -9,11 +9,15 @@ public struct HandedFacts: Equatable, Sendable {
     /// Inodes of the sockets that have SOCK_MEMALLOC; nil where nobody looked.
     public var memallocInodes: Set<UInt64>?
 
+    /// What each TCP socket may hold unread, in bytes; nil where refused.
+    public var tcpReceiveBytes: [UInt64]?
+
     public init() {}
 
     /// Asks the kernel for what it answers by netlink.
     public static func live() -> HandedFacts {
         var facts = HandedFacts()
+        facts.tcpReceiveBytes = receiveBytes()
         var capacity = 4096
         // A host with more sockets than room is asked again with more.
         while capacity <= 1 << 20 {
@@ -29,6 +33,18 @@ public struct HandedFacts: Equatable, Sendable {
             capacity *= 4
         }
         return facts
+    }
+
+    private static func receiveBytes() -> [UInt64]? {
+        var capacity = 4096
+        while capacity <= 1 << 20 {
+            var bytes = [UInt32](repeating: 0, count: capacity)
+            let count = Int(rw_tcp_receive_buffers(&bytes, UInt32(capacity)))
+            if count < 0 { return nil }
+            if count < capacity { return bytes[..<count].map(UInt64.init) }
+            capacity *= 4
+        }
+        return nil
     }
 }
 
@@ -53,6 +69,7 @@ extension SwapPathFacts {
         let processes = ProcessTable(files)
         let tables = socketTables(files, witnesses: processes.namespaceWitnesses)
         facts.memory.tcpSockets = tables?.tcp.count
+        facts.memory.tcpReceiveBytes = handed.tcpReceiveBytes
         let path = NBDPathReader(
             files: files, processes: processes, tables: tables, handed: handed)
         facts.disks = names.sorted().map(path.disk(named:))
