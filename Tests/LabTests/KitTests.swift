@@ -162,6 +162,15 @@ import Testing
         #expect(!scenario.mustComplete)
     }
 
+    @Test func aGuestIsPreparedByTheCommandAndItsStreamsByTheKernel() throws {
+        let scenario = try Scenario.parse(
+            "prepare=yes\nflood=streams=12 buffers=kernel reads=never", name: "s")
+        #expect(scenario.preparesByCommand && scenario.host == "prepared")
+        #expect(scenario.flood?.isBoundedByKernel == true)
+        #expect(try !Scenario.parse("flood=streams=12", name: "s").preparesByCommand)
+        #expect(throws: LabError.self) { try Scenario.parse("prepare=perhaps", name: "s") }
+    }
+
     @Test(arguments: [
         "swap=sda", "swap=nbd0 on=floppy", "swap=nbd0 priority=-1", "swap=nbd0 connections=0",
         "swap=nbd0 size_mib", "swap=nvme0n1 on=partition", "swap=nbd0\nswap=nbd0", "swap=",

@@ -37,6 +37,8 @@ public struct Scenario: Equatable, Sendable {
     public var memoryMiB = 256
     public var cpus = 2
     public var minFreeKiB = 32768
+    /// A prepared host is prepared by `reservewatch prepare`, not by the guest's script.
+    public var preparesByCommand = false
     /// Seconds after the load's start at which the wire is pulled, and for how long.
     public var wireOffAfter: Int?
     public var wireOffFor = 60
@@ -115,6 +117,8 @@ public struct Scenario: Equatable, Sendable {
         public var datagramsPerSecond = 0
         /// The sockets are never read.
         public var neverReads = false
+        /// The kernel bounds each receive buffer by its sysctls; else it is forced to `queueKiB`.
+        public var isBoundedByKernel = false
         /// It comes over the card of the swap, and not over one of its own.
         public var sharesCard = false
         /// Seconds after the load's start.
@@ -128,6 +132,9 @@ public struct Scenario: Equatable, Sendable {
                 switch (pair[0], pair[1]) {
                 case ("reads", "never"):
                     flood.neverReads = true
+                    continue
+                case ("buffers", "kernel"):
+                    flood.isBoundedByKernel = true
                     continue
                 case ("card", "swap"):
                     flood.sharesCard = true
@@ -202,6 +209,9 @@ public struct Scenario: Equatable, Sendable {
             host = value
         case "memory_mib": return number { memoryMiB = $0 }
         case "cpus": return number { cpus = $0 }
+        case "prepare":
+            guard ["yes", "no"].contains(value) else { return false }
+            preparesByCommand = value == "yes"
         case "min_free_kib": return number { minFreeKiB = $0 }
         case "wire_off_after_s": return number { wireOffAfter = $0 }
         case "wire_off_for_s": return number { wireOffFor = $0 }

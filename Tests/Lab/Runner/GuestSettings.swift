@@ -22,6 +22,7 @@ struct GuestSettings {
         let swaps = scenario.swaps.map { $0.words(port: ports[$0.device]) }
         return [
             ("HOST", scenario.host),
+            ("PREPARE", scenario.preparesByCommand && scenario.host == "prepared" ? "yes" : "no"),
             ("SWAPS", swaps.joined(separator: " ")),
             ("MIN_FREE_KIB", "\(scenario.minFreeKiB)"),
             ("SYSCTLS", scenario.sysctls.joined(separator: "\n")),

@@ -3,9 +3,10 @@
 // Packets into sockets whose owner is slow to read.
 //
 //   flood send PORT DATAGRAMS_PER_S      outside the guest, on loopback
-//   flood sink HOST PORT STREAMS QUEUE_KIB AFTER_S [never]     in the guest
+//   flood sink HOST PORT STREAMS QUEUE_KIB AFTER_S [never] [kernel]     in the guest
 //
-// The sink waits for AFTER_S seconds. With `never` it reads nothing at all.
+// The sink waits for AFTER_S seconds. With `never` it reads nothing at all. With
+// `kernel` the streams' queues are as long as the system lets them.
 //
 // The sink connects STREAMS times over TCP, asks for datagrams over UDP, lets all
 // of it queue up to QUEUE_KIB a socket, and takes the queues in one gulp each
@@ -97,12 +98,15 @@ static int send_all(struct sockaddr_in *here, int rate)
 	return 0;
 }
 
-/* A socket to there whose receive queue may grow so long, whatever the system's bound. */
+/* A socket to there whose receive queue may grow so long, whatever the system's bound; with 0
+ * as long as the system lets it.
+ */
 static int connected(const struct sockaddr_in *there, int type, int queue_bytes)
 {
 	int made = socket(AF_INET, type, 0);
 
-	if (setsockopt(made, SOL_SOCKET, SO_RCVBUFFORCE, &queue_bytes, sizeof(queue_bytes)) ||
+	if ((queue_bytes &&
+	     setsockopt(made, SOL_SOCKET, SO_RCVBUFFORCE, &queue_bytes, sizeof(queue_bytes))) ||
 	    connect(made, (const struct sockaddr *)there, sizeof(*there)))
 		return -1;
 	return made;
@@ -126,7 +130,8 @@ static struct taken take(int queue, int queue_bytes)
 	return taken;
 }
 
-static int sink(const struct sockaddr_in *there, int count, int queue_bytes, int after_s, int reads)
+static int sink(const struct sockaddr_in *there, int count, int queue_bytes, int after_s, int reads,
+		int is_forced)
 {
 	struct timespec gulp = {.tv_sec = 4};
 	struct timespec wait = {.tv_sec = after_s};
@@ -141,7 +146,7 @@ static int sink(const struct sockaddr_in *there, int count, int queue_bytes, int
 		return refused("lock");
 	nanosleep(&wait, NULL);
 	for (int i = 0; i < count; i++) {
-		streams[i] = connected(there, SOCK_STREAM, queue_bytes);
+		streams[i] = connected(there, SOCK_STREAM, is_forced ? queue_bytes : 0);
 		if (streams[i] < 0)
 			return refused("connect");
 	}
@@ -166,12 +171,21 @@ int main(int count, char **arguments)
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	struct sigaction action = {.sa_handler = stop};
 	int sends = count == 4 && !strcmp(arguments[1], "send");
-	int never = count == 8 && !strcmp(arguments[7], "never");
-	int sinks = (count == 7 || never) && !strcmp(arguments[1], "sink");
+	int sinks = count >= 7 && !strcmp(arguments[1], "sink");
+	int never = 0, kernel = 0;
 
+	for (int i = 7; sinks && i < count; i++) {
+		int is_never = !strcmp(arguments[i], "never");
+		int is_kernel = !strcmp(arguments[i], "kernel");
+
+		never |= is_never;
+		kernel |= is_kernel;
+		sinks = is_never || is_kernel;
+	}
 	if (!sends && !sinks) {
-		fprintf(stderr, "usage: flood send PORT DATAGRAMS_PER_S\n"
-				"       flood sink HOST PORT STREAMS QUEUE_KIB AFTER_S [never]\n");
+		fprintf(stderr,
+			"usage: flood send PORT DATAGRAMS_PER_S\n"
+			"       flood sink HOST PORT STREAMS QUEUE_KIB AFTER_S [never] [kernel]\n");
 		return 64;
 	}
 	sigaction(SIGTERM, &action, NULL);
@@ -183,5 +197,5 @@ int main(int count, char **arguments)
 	if (atoi(arguments[4]) > STREAMS)
 		return 64;
 	return sink(&address, atoi(arguments[4]), atoi(arguments[5]) * 1024, atoi(arguments[6]),
-		    !never);
+		    !never, !kernel);
 }
