@@ -103,8 +103,14 @@ private func nbdTimeouts(
                 isShortfall: isShortfall))
     }
     guard let wanted = settings.nbdTimeouts else {
+        // nbd_xmit_timeout() asks for a timeout only where there is one connection.
+        let givesUp = (disk.connections ?? 1) > 1 && disk.timeout == .none
         leave(
-            "timeout and dead_conn_timeout stay as they are",
+            "timeout and dead_conn_timeout stay as they are"
+                + (givesUp
+                    ? "; with several connections the driver gives a silent one up after "
+                        + "io_timeout, \(disk.ioTimeoutMilliseconds.map { "\($0)" } ?? "30000") ms, "
+                        + "without being asked" : ""),
             why: "A timeout gives a silent connection up and shuts it down; then swap fails "
                 + "after dead_conn_timeout unless somebody hands the driver a new one. Nobody does "
                 + "so by itself, and a wire that was pulled for 60 s healed by itself without.",

@@ -29,10 +29,11 @@ func receiveBounds(
                         + "those made later",
                     why: "TCP lets a socket's receive buffer grow to \(limits[2]) bytes. Data that "
                         + "nobody reads stays there and takes the reserve: guests in trials "
-                        + "deadlocked 0.05 s after 12 such streams began, and ran on with 256 KiB "
-                        + "a socket. A socket that has grown already keeps what it has.",
+                        + "deadlocked 0.05 s after 12 such streams began; with 256 KiB a socket "
+                        + "and no more reserve, after 35 s. A socket that has grown already keeps "
+                        + "what it has.",
                     costs: "One connection receives at most its buffer in each round trip: about "
-                        + "\(bound * 8 / 100_000) Mbit/s at 100 ms, \(bound * 8 / 1000) at 1 ms.",
+                        + "\((bound * 8 + 50_000) / 100_000) Mbit/s at 100 ms, \((bound * 8 + 500) / 1000) at 1 ms.",
                     keep: "/etc/sysctl.d/90-reservewatch.conf: net.ipv4.tcp_rmem = \(new)"))
         }
     } else {
@@ -100,6 +101,8 @@ func reserve(
         + (beyond.isEmpty ? "" : ", \(beyond.count) of them beyond,")
         + " may hold \(sumKiB) kB unread, and "
         + "\(reserveOverSum) times of it is \(needed) kB"
+        + (memory.tcpReceiveBytes == nil
+            ? " (whether one may hold more is not known without tcp_diag)" : "")
     guard needed <= limit else {
         return refuse(
             "vm.min_free_kbytes stays \(current): \(account), more than \(limit) kB, a sixth of "

@@ -74,7 +74,10 @@ struct PrepareReport {
         report.changes = done.undone.map { undone in
             let entry = undone.entry
             switch undone.undoing {
-            case .restored: return item(entry, "restored", nil)
+            case .restored:
+                var back = item(entry, "restored", nil)
+                back.title = "\(entry.target.path): \(entry.new) -> \(entry.old)"
+                return back
             case .wasOld: return item(entry, "was-old", "it has its old value already")
             case .foreign(let value):
                 return item(entry, "foreign", "somebody made it \(value) since: it stays so")

@@ -85,6 +85,10 @@ import Testing
         let plan = plan(facts)
         // 18 MB and one of twice 212992 bytes are 18848 kB
         #expect(try change(.reserve, plan).new == "37696")
+        #expect(try !change(.reserve, plan).why.contains("not known"))
+        facts.memory.tcpReceiveBytes = nil
+        let blind = try change(.reserve, ReserveEnforce.plan(facts))
+        #expect(blind.new == "32768" && blind.why.contains("is not known without tcp_diag"))
         let beyond = try left("receive-beyond", plan)
         #expect(!beyond.isShortfall && beyond.found.contains("1 TCP sockets"))
         #expect(beyond.found.contains("the largest 18874368"))
@@ -169,6 +173,9 @@ import Testing
         try tree.sysctl("vm/min_free_kbytes", "32768")
         try tree.write("/sys/kernel/debug/nbd/nbd0/timeout", "0\n")
         #expect(look(tree).changes.isEmpty)
+        #expect(try left("nbd-timeouts", look(tree)).found.contains("io_timeout, 20000 ms"))
+        try tree.queues(1)
+        #expect(try !left("nbd-timeouts", look(tree)).found.contains("io_timeout"))
         var settings = PlanSettings()
         settings.nbdTimeouts = .init(timeoutSeconds: 20, deadConnSeconds: 600)
         let both = try change(.nbdTimeouts, look(tree, settings))
