@@ -125,7 +125,7 @@ import Testing
     @Test func aDeadlockOfAPreparedGuestIsNamedAndNotPassed() {
         let tally = tally(.deadlocked)
         #expect(tally.exitStatus == 4)
-        #expect(tally.lines.first == "deadlocked, the kernel's outcome: s-6.1")
+        #expect(tally.lines.first == "dead or livelocked, the kernel's outcome: s-6.1")
         #expect(tally.lines.last == "0 passed, 1 failed")
     }
 

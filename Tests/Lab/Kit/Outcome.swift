@@ -10,13 +10,16 @@ public enum Outcome: String, Codable, Equatable, Sendable {
     /// The locked probe fell silent although the emulator runs: the guest does not run any more.
     case hung
     case timedOut = "timed_out"
+    /// The swap was taken away, and the kernel goes on writing to it: the load does not end,
+    /// though it was killed. The kernel's own doing.
+    case livelocked
     case guestFailed = "guest_failed"
 
     /// The status with which `reservelab run` exits.
     public func exitStatus(rowsPass: Bool) -> Int32 {
         switch self {
         case .completed: return rowsPass ? 0 : 1
-        case .deadlocked: return 4
+        case .deadlocked, .livelocked: return 4
         case .panicked, .hung, .timedOut, .guestFailed: return 1
         }
     }

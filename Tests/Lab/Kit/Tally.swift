@@ -15,14 +15,14 @@ public struct Tally: Equatable, Sendable {
     public mutating func count(
         _ label: String, _ outcome: Outcome, rowsPass: Bool, _ scenario: Scenario
     ) {
-        if outcome == .deadlocked {
+        if outcome == .deadlocked || outcome == .livelocked {
             deadlocked.append(label)
             if scenario.mustComplete {
                 failed.append(label)
             } else if rowsPass {
                 passed += 1
             } else {
-                failed.append("\(label) (deadlocked, and a check failed)")
+                failed.append("\(label) (\(outcome.rawValue), and a check failed)")
             }
         } else if outcome == .completed && rowsPass {
             passed += 1
@@ -41,7 +41,8 @@ public struct Tally: Equatable, Sendable {
     public var lines: [String] {
         var lines: [String] = []
         if !deadlocked.isEmpty {
-            lines.append("deadlocked, the kernel's outcome: \(deadlocked.joined(separator: ", "))")
+            lines.append(
+                "dead or livelocked, the kernel's outcome: \(deadlocked.joined(separator: ", "))")
         }
         if !spared.isEmpty {
             let names = spared.joined(separator: ", ")

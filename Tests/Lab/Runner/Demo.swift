@@ -51,7 +51,7 @@ struct Demo {
         case .timedOut where isDeadlock:
             remark("no deadlock this time: it is not certain; try again")
             return 0
-        case .panicked, .hung, .timedOut, .guestFailed:
+        case .panicked, .hung, .timedOut, .livelocked, .guestFailed:
             remark("\(run.reason); see \(run.guest.consoleLog)")
             return 1
         }

@@ -142,7 +142,16 @@ final class LabRun: @unchecked Sendable {
                 return
             }
         }
-        end(.timedOut, "not finished after \(scenario.limitSeconds) s")
+        if scenario.faults.losesSwap,
+            ProbeSample.stalledSeconds(ProbeSample.parse(guest.samples.text)) < 10
+        {
+            end(
+                .livelocked,
+                "not finished after \(scenario.limitSeconds) s: the swap is lost, and requests to "
+                    + "it go on failing")
+        } else {
+            end(.timedOut, "not finished after \(scenario.limitSeconds) s")
+        }
         stuck = try Evidence(guest: guest, cpus: scenario.cpus).stacks()
     }
 
