@@ -35,6 +35,8 @@ public enum WatchError: Error, Equatable, Sendable {
     case notAJournal(path: String, reason: String, remedy: String)
     /// Another `prepare` holds the journal.
     case prepareRuns(path: String)
+    /// Nobody can be served at an address that was named.
+    case listen(address: String, errno: Int32)
     /// A limit of the host was met while starting.
     case resources(operation: String, errno: Int32)
 
@@ -49,7 +51,7 @@ public enum WatchError: Error, Equatable, Sendable {
         case .agentFailed(let status): return status
         case .badSetting: return 64  // EX_USAGE
         case .noAgent, .agentRuns, .agentGone, .prepareRuns: return 75  // EX_TEMPFAIL
-        case .resources: return 71  // EX_OSERR
+        case .resources, .listen: return 71  // EX_OSERR
         }
     }
 
@@ -88,6 +90,8 @@ public enum WatchError: Error, Equatable, Sendable {
             return "the agent does not take \"\(word)\": \(reason)"
         case .terminal(let reason):
             return "top needs a terminal to draw on, and \(reason); --once prints one plain frame"
+        case .listen(let address, let errno):
+            return "cannot listen on \(address): \(describe(errno: errno)); name another --listen"
         case .resources(let operation, let errno):
             return "cannot \(operation): \(describe(errno: errno))"
         }

@@ -53,7 +53,7 @@ extension ByteWriter {
     /// C1 controls and the direction and line separators count as hostile too.
     ///
     /// - Returns: bytes taken.
-    private mutating func scalar(
+    mutating func scalar(
         _ text: some ForeignBytes, at index: Int, replacement: StaticString
     ) -> Int {
         let first = text[index]

@@ -27,6 +27,7 @@ struct Reservewatch: ParsableCommand {
               reservewatch replay incident.rwr --format words
               reservewatch record /var/lib/reservewatch  keep them in segments, bounded
               reservewatch report incident.rwr -o report.html   the incident as one page
+              reservewatch metrics                       for Prometheus, on 127.0.0.1:9479
               reservewatch doctor                        what this kernel lets us see,
                                                          and whether the swap's path is fit
               reservewatch doctor --btf vmlinux          what that one would, not running
@@ -40,7 +41,7 @@ struct Reservewatch: ParsableCommand {
                   the journal of prepare is damaged
               66  the input cannot be read
               69  this kernel cannot be watched (no BPF, no BTF, too old)
-              71  the host had no resources to start with
+              71  the host had no resources to start with, or an address is taken
               73  the output cannot be opened
               74  the output failed on the way
               75  no agent runs, or another one does, or it died; another prepare runs
@@ -52,6 +53,7 @@ struct Reservewatch: ParsableCommand {
         subcommands: [
             AgentCommand.self, EventsCommand.self, TopCommand.self, RecordCommand.self,
             ReplayCommand.self, ReportCommand.self,
+            MetricsCommand.self,
             DoctorCommand.self, PrepareCommand.self,
         ]
     )

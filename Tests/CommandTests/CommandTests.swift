@@ -99,7 +99,7 @@ import Testing
 
     @Test(arguments: [
         ["--help"], ["help", "events"], ["help", "replay"], ["help", "report"], ["help", "doctor"],
-        ["help", "top"],
+        ["help", "top"], ["help", "metrics"],
     ])
     func helpHasExamples(arguments: [String]) throws {
         let command = try Command(arguments)

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Glibc
+import ReserveAgent
+import ReserveBox
+import ReserveKernel
+import ReserveSinks
+import ReserveStore
+
+extension MetricsFormat: ExpressibleByArgument {}
+
+extension ListenAddress: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
+enum MetricsDescription: String, CaseIterable, ExpressibleByArgument {
+    case markdown
+}
+
+struct MetricsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "metrics",
+        abstract: "Serves the agent's figures to Prometheus.",
+        discussion: """
+            Reads the black box of the agent that runs; needs no right but to read that. Starts \
+            none: without an agent it serves reservewatch_up 0 and looks again each second.
+
+            /metrics answers as Prometheus text or OpenMetrics, whichever is asked for; /healthz \
+            200 while the agent's loop turns and 503 otherwise. Sockets that systemd hands over \
+            (socket activation) take the place of the usual address.
+
+            EXAMPLES
+              reservewatch metrics
+              reservewatch metrics --listen unix:/run/reservewatch/metrics.sock
+              reservewatch metrics --textfile /var/lib/prometheus/node-exporter/reservewatch.prom
+              reservewatch metrics --once | promtool check metrics
+            """
+    )
+
+    @Option(
+        help: ArgumentHelp(
+            "Serve at this address; 127.0.0.1:9479 unless --textfile is given or systemd hands over sockets.",
+            discussion: "ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH, in numbers.",
+            valueName: "address"))
+    var listen: ListenAddress?
+
+    @Option(help: ArgumentHelp("Write the page to this file, atomically.", valueName: "path"))
+    var textfile: String?
+
+    @Option(help: "Seconds between two writes of that file, 1 to 3600.")
+    var interval: Double = 15
+
+    @Flag(help: "Write one page to standard output and end; 75 when no agent runs.")
+    var once = false
+
+    @Option(help: "The format of that page: text or openmetrics.")
+    var format: MetricsFormat = .text
+
+    @Option(help: ArgumentHelp("The running agent's black box.", valueName: "path"))
+    var box: String = BoxFile.usualPath
+
+    @Option(
+        help: ArgumentHelp(
+            "Tell of a recording instead: in its own time, with --once all of it.",
+            valueName: "file"))
+    var replay: String?
+
+    @Option(help: .hidden)
+    var speed: Double = 1
+
+    @Option(help: .hidden)
+    var until: Double?
+
+    @Option(help: .hidden)
+    var describe: MetricsDescription?
+
+    mutating func validate() throws {
+        guard interval >= 1, interval <= 3600 else {
+            throw ValidationError("--interval \(interval) is not within 1 and 3600 seconds.")
+        }
+        guard speed >= 0.1, speed <= 10000 else {
+            throw ValidationError("--speed \(speed) is not within 0.1 and 10000.")
+        }
+        if once, listen != nil || textfile != nil {
+            throw ValidationError("--once writes to standard output only.")
+        }
+    }
+
+    func run() throws {
+        if describe != nil {
+            try write(Array(MetricsDocument.markdown.utf8))
+            return
+        }
+        var recording: RecordingFeed?
+        do throws(StoreError) {
+            if let replay {
+                recording = try RecordingFeed(
+                    path: replay, speed: once ? nil : speed, limit: until)
+            }
+        } catch {
+            throw leave(error)
+        }
+        do throws(WatchError) {
+            if let recording {
+                try serve(recording)
+            } else {
+                try serve(BoxFeed(path: box))
+            }
+        } catch {
+            throw leave(error)
+        }
+    }
+
+    private func serve<Feed: MetricsFeed & ~Copyable>(_ feed: consuming Feed) throws(WatchError) {
+        if once {
+            try printOnce(feed)
+            return
+        }
+        let file = textfile.map {
+            Textfile(path: $0, intervalNanoseconds: UInt64(interval * 1_000_000_000))
+        }
+        var server = try MetricsServer(
+            feed: feed, address: listen, textfile: file, otherwise: .usual)
+        try server.run()
+    }
+
+    private func printOnce<Feed: MetricsFeed & ~Copyable>(
+        _ feed: consuming Feed
+    ) throws(WatchError) {
+        var server = try MetricsServer(
+            feed: feed, address: nil, textfile: nil, otherwise: nil)
+        let page = server.page(format)
+        do {
+            try write(page)
+        } catch {
+            throw .output(path: "standard output", errno: errno)
+        }
+        // The page says so too, with reservewatch_up 0.
+        if server.problem != nil { throw .noAgent(path: box) }
+    }
+
+    private func write(_ bytes: [UInt8]) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes {
+                Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count)
+            }
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { throw ExitCode(74) }
+            rest = rest.dropFirst(count)
+        }
+    }
+}
