@@ -397,6 +397,11 @@ private func body(_ answer: String) -> Substring {
     func aRealPrometheusScrapesIt() throws {
         try run("prometheus.py", [Command.binary, Fixture.recording("wire-pull-6.12")])
     }
+
+    @Test(.enabled(if: hasPrometheus, "needs promtool"), .timeLimit(.minutes(2)))
+    func rulesFireWhenTheyShouldAndOnlyThen() throws {
+        try run("rules.py", [Command.binary, Fixture.directory])
+    }
 }
 
 @Suite(.serialized, .enabled(if: geteuid() == 0 || getenv("CI") != nil, "needs root"))

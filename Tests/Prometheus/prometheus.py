@@ -6,7 +6,8 @@ usage: prometheus.py RESERVEWATCH RECORDING [--speed N] [--seconds N]
 
 Serves the recording on loopback and, as root, beside it an agent that watches this machine; has
 Prometheus scrape both five times a second with the rules of dashboards/, and then asks it: was every scrape good, is each metric that the page has
-there, with the value that the page has. Ends within a minute and leaves nothing behind. Exit status 1 when
+there, with the value that the page has; does each rule evaluate; does each panel of each
+dashboard give series. Ends within a minute and leaves nothing behind. Exit status 1 when
 something is not so, 77 when prometheus is not installed.
 """
 import argparse
@@ -156,6 +157,69 @@ def check_rules(prometheus):
     print("      firing or pending:", sorted(rule["name"] for rule in rules if rule.get("alerts")))
 
 
+def panels(dashboard):
+    for panel in dashboard["panels"]:
+        yield panel
+        yield from panel.get("panels", [])
+
+
+def check_conventions():
+    """The mixins' conventions: a variable for the data source, uid, units, descriptions."""
+    uids = set()
+    for path in sorted((ROOT / "dashboards").glob("*.json")):
+        board = json.loads(path.read_text())
+        wrong = []
+        if board["uid"] != path.stem or board["uid"] in uids or board["editable"]:
+            wrong.append("uid")
+        uids.add(board["uid"])
+        variables = {each["name"]: each["type"] for each in board["templating"]["list"]}
+        if variables.get("datasource") != "datasource" or "job" not in variables:
+            wrong.append("variables")
+        ids = [panel["id"] for panel in panels(board)]
+        if len(ids) != len(set(ids)):
+            wrong.append("ids")
+        for panel in panels(board):
+            if panel["type"] == "row":
+                continue
+            places = [panel["datasource"]] + [target["datasource"] for target in panel["targets"]]
+            if any(place != {"type": "prometheus", "uid": "$datasource"} for place in places):
+                wrong.append(f'{panel["title"]}: data source')
+            if not panel["description"].endswith("."):
+                wrong.append(f'{panel["title"]}: description')
+            if not panel["fieldConfig"]["defaults"].get("unit"):
+                wrong.append(f'{panel["title"]}: unit')
+        check(not wrong, f"{path.name} keeps to the conventions {wrong}")
+    check(len(uids) >= 3, "there are dashboards")
+
+
+def has_data(result):
+    """Series with a number in them: a quantile of nothing is NaN."""
+    return any(value != "NaN" for each in result for _, value in each["values"])
+
+
+def check_dashboards(prometheus, start, end):
+    nothing = prometheus.query_range("reservewatch_no_such_metric", start, end)
+    check(nothing == [] and not has_data(nothing), "a query without series is seen to have none")
+    for path in sorted((ROOT / "dashboards").glob("*.json")):
+        empty = []
+        count = 0
+        for panel in panels(json.loads(path.read_text())):
+            for target in panel.get("targets", []):
+                expression = target["expr"]
+                for name, value in {
+                    "$__rate_interval": "10s", "$__interval": "1s", "$__range": "30s",
+                    "$instance": ".+", "$job": ".+", "$cluster": ".*", "$device": ".+",
+                }.items():
+                    expression = expression.replace(name, value)
+                result = prometheus.query_range(expression, start, end)
+                count += 1
+                if isinstance(result, str) or not has_data(result):
+                    empty.append(f'{panel["title"]}: {expression} -> {result}')
+        check(count and not empty, f"{path.name}: {count} queries give series")
+        for line in empty:
+            print("         " + line)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("reservewatch")
@@ -212,15 +276,21 @@ def main():
         )
         prometheus = Prometheus(port, targets[0])
         wait_for(f"{prometheus.base}/-/ready", "prometheus")
+        start = time.time()
         time.sleep(options.seconds)
         headers, _ = get(f"http://127.0.0.1:{served}/metrics")
         check(headers["Content-Type"].startswith("text/plain; version=0.0.4"), "plain text for plain clients")
         time.sleep(1)
         # A histogram without a sum has no count in OpenMetrics.
+        check_conventions()
         check_scrapes(prometheus, get(f"http://127.0.0.1:{served}/metrics", "application/openmetrics-text")[1])
         check_metadata(prometheus)
         if rules:
             check_rules(prometheus)
+        if is_root:
+            check_dashboards(prometheus, start, time.time())
+        else:
+            print("skip  dashboards: without an agent, for which one has to be root, they have no data")
         asked = prometheus.value('reservewatch_exporter_scrapes_total{format="openmetrics"}')
         check((asked or 0) > 10, "Prometheus asked for OpenMetrics, and got it")
     finally:
