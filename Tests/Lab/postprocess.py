@@ -224,6 +224,12 @@ def compare(binary, recording, trace, scripts, memcg=False):
     lost = [line for line in lines if "LOST" in line]
     if lost:
         raise SystemExit(f"postprocess: the trace lost events: {lost[0].strip()}; enlarge its buffer")
+    # "# entries-in-buffer/entries-written: 307884/318352   #P:2"
+    for line in lines[:8]:
+        kept = re.search(r"entries-in-buffer/entries-written: (\d+)/(\d+)", line)
+        if kept and kept[1] != kept[2]:
+            raise SystemExit(
+                f"postprocess: the trace kept {kept[1]} of {kept[2]} events; enlarge its buffer")
     compare_pages(recording, lines, f"{scripts}/trace-pagealloc-postprocess.pl")
     tasks, kswapds, summary = run_script(
         f"{scripts}/trace-vmscan-postprocess.pl",
