@@ -56,7 +56,8 @@ struct KernelScripts {
                 "compare", binary, "\(directory)/recording.rwr", "\(directory)/trace.txt", scripts,
             ])
         try? FileManager.default.removeItem(atPath: "\(directory)/trace.txt")
-        let last = (try String(contentsOfFile: said, encoding: .utf8))
+        let last =
+            (try String(contentsOfFile: said, encoding: .utf8))
             .split(separator: "\n").last.map(String.init) ?? "-"
         return .check(name, last.hasSuffix(" passed, 0 failed"), last, note: said)
     }
