@@ -104,6 +104,8 @@ public struct AlertTrack: Sendable {
     public private(set) var told: UInt32 = 0
     private var quietSince: UInt64 = 0
     private var nextUpdate: UInt64 = 0
+    /// What of this incident was told that is worse than a stop.
+    private var toldGrave: Alert.Reasons = []
 
     public init(track: Alert.Track) {
         self.track = track
@@ -120,13 +122,16 @@ public struct AlertTrack: Sendable {
         self.peak = peak
         self.sinceBootNanoseconds = sinceBootNanoseconds
         self.told = told
+        // What was told of it we do not know: rather once too few than all anew.
+        toldGrave = level == .critical ? Self.grave : []
     }
 
-    /// Takes in which level the present asks for.
+    /// Takes in which level the present asks for, and why.
     ///
     /// - Returns: whether it is to be told now.
     mutating func see(
-        _ wanted: Alert.Level, at now: UInt64, holdNanoseconds hold: UInt64,
+        _ wanted: Alert.Level, _ reasons: Alert.Reasons, at now: UInt64,
+        holdNanoseconds hold: UInt64,
         updateNanoseconds update: UInt64, longestUpdateNanoseconds longest: UInt64
     ) -> Bool {
         if wanted > level {
@@ -135,7 +140,9 @@ public struct AlertTrack: Sendable {
                 sinceBootNanoseconds = now
                 peak = wanted
                 told = 0
+                toldGrave = []
             }
+            toldGrave.formUnion(reasons.intersection(Self.grave))
             level = wanted
             peak = max(peak, wanted)
             quietSince = 0
@@ -153,11 +160,19 @@ public struct AlertTrack: Sendable {
             return false
         }
         quietSince = 0
+        // A stop that turns out to be for good is news, each such thing once an incident.
+        let news = reasons.intersection(Self.grave).subtracting(toldGrave)
+        if level == .critical, !news.isEmpty {
+            toldGrave.formUnion(news)
+            return tell(at: now, update: update, longest: longest)
+        }
         // Taken over from another watcher, who has just told it.
         if nextUpdate == 0 { nextUpdate = now &+ longest }
         // An incident that was critical stays so until it is over: it is told again, not lowered.
         return now >= nextUpdate && tell(at: now, update: update, longest: longest)
     }
+
+    private static let grave: Alert.Reasons = [.failing, .deadlocked]
 
     private mutating func tell(at now: UInt64, update: UInt64, longest: UInt64) -> Bool {
         told &+= 1

@@ -23,7 +23,8 @@ extension Model {
         let index = Int(track.rawValue)
         guard
             picture.alerts[index].see(
-                level, at: now, holdNanoseconds: policy.alertHold, updateNanoseconds: update,
+                level, reasons, at: now, holdNanoseconds: policy.alertHold,
+                updateNanoseconds: update,
                 longestUpdateNanoseconds: longest)
         else { return }
         let state = picture.alerts[index]

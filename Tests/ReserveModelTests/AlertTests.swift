@@ -249,6 +249,25 @@ private struct Host {
         #expect(host.model.picture.verdict.evidence.worker?.receives == true)
     }
 
+    @Test func aStopThatTurnsIntoADeadlockIsToldAtOnce() {
+        var host = Host()
+        host.free = 1900
+        host.device.inFlight = 4
+        host.run(seconds: 2)
+        host.enterReclaim()
+        host.stall(seconds: 2)
+        #expect(host.alerts.map(\.level) == [.warning, .critical])
+        host.run(seconds: 1)
+        host.send(.stack(stack("refill_work+0x4f/0x90 [virtio_net]")))
+        host.enterReclaim(tid: 9, isKernelThread: true, stack: 3)
+        host.stall(seconds: 2)
+        #expect(host.alerts.count == 3)
+        #expect(host.alerts.last?.reasons.contains(.deadlocked) == true)
+        #expect(host.alerts.last?.incident == 1)
+        host.stall(seconds: 5)
+        #expect(host.alerts.count == 3)
+    }
+
     @Test func anotherWorkerInReclaimIsNoProofOfOne() {
         var host = Host()
         host.free = 1900
