@@ -7,7 +7,7 @@ extension Model {
     mutating func alert(_ now: UInt64, _ notices: inout NoticeQueue) {
         let pressing = pressureReasons(now)
         see(
-            .pressure, Self.level(of: pressing, stopped: watchMarks.stopped, policy), pressing,
+            .pressure, level(of: pressing), pressing,
             at: now, update: policy.alertUpdate, longest: policy.alertLongestUpdate, &notices)
         // Unknown is no reason to take an alert back.
         guard let standing = exposureReasons() else { return }
@@ -47,11 +47,14 @@ extension Model {
         }
     }
 
-    private static func level(
-        of reasons: Alert.Reasons, stopped: UInt64, _ policy: Policy
-    ) -> Alert.Level {
+    private func level(of reasons: Alert.Reasons) -> Alert.Level {
         if reasons.contains(.failing) || reasons.contains(.deadlocked) { return .critical }
-        if reasons.contains(.stopped), stopped >= policy.criticalAfter { return .critical }
+        // While kswapd alone waits nobody lacks memory yet: a lost segment looks like that.
+        if reasons.contains(.stopped), watchMarks.stopped >= policy.criticalAfter,
+            watchMarks.tasksWait
+        {
+            return .critical
+        }
         return reasons.isEmpty ? .resolved : .warning
     }
 

@@ -34,6 +34,8 @@ struct VerdictMarks: Sendable {
     var stopped: UInt64 = 0
     var silent: UInt64?
     var hasLocalServer = false
+    /// Tasks wait in direct reclaim or in the throttle, and not kswapd alone.
+    var tasksWait = false
 }
 
 extension Model {
@@ -221,10 +223,11 @@ extension Model {
         watchMarks.stopped = 0
         watchMarks.silent = nil
         watchMarks.hasLocalServer = false
+        watchMarks.tasksWait = false
         guard let counters = picture.counters, counters.nbdKnown else { return .unknown }
-        let isWaited =
+        watchMarks.tasksWait =
             evidence.longestReclaimNanoseconds >= policy.waitingAfter || evidence.throttled > 0
-            || evidence.node?.kswapdIsBlocked == true
+        let isWaited = watchMarks.tasksWait || evidence.node?.kswapdIsBlocked == true
         var worst = HostConditions.Progress.idle
         for index in picture.devices.indices {
             let sample = picture.devices[index].sample

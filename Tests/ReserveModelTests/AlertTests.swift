@@ -167,6 +167,20 @@ private struct Host {
         #expect(host.states.last == .calm)
     }
 
+    @Test func whileKswapdAloneWaitsAStopIsAWarning() {
+        var host = Host()
+        host.free = 2200
+        host.device.inFlight = 128
+        host.run(seconds: 2)
+        host.node.kswapdState = 2
+        host.stall(seconds: 2)
+        #expect(host.alerts.map(\.level) == [.warning])
+        #expect(host.states.last == .stalling)
+        host.enterReclaim()
+        host.stall(seconds: 0.1)
+        #expect(host.alerts.map(\.level) == [.warning, .critical])
+    }
+
     @Test func nobodyWaitsThenAStopIsNoAlarm() {
         var host = Host()
         host.device.inFlight = 1
