@@ -41,10 +41,14 @@ copies. Made from the results of lab runs by
     scripts/lab tables        # build/lab/alerts.md
 
 `last completion` is the one before the longest stall (requests in flight, none completing),
-known to 50 ms. `lead`: how long before it a warning stood, by track; negative is after it.
+known to 50 ms; the stall's length is between samples of 0.5 s, so short by up to 1 s.
+`lead`: how long before it a warning stood, by track; negative is after it.
 `critical`: from it to the alert by the guest's clock, and to the arrival of its line outside
 by the host's. `resolved`: from the first completion after the stall. `lines`: alert lines
-by level, updates included. An alert as critical of a run without a stall is a false one.
+by level, updates included. An alert as critical of a run without a stall is a false one, but
+for runs whose swap itself fails (`client-killed`, `server-killed`, `swap-errors`: the state is
+`failing`). Where an incident was critical before the stall began, `critical` is its next line:
+the lead then says since when it stood.
 
 """
 
