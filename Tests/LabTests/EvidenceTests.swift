@@ -179,6 +179,21 @@ import Testing
         #expect(kills.map(\.oomScoreAdj) == [0, 0])
     }
 
+    @Test func aLoadEndsWellButForThoseThatTheKernelKilled() throws {
+        let kills = OOMKill.parse(console)
+        func isWell(_ mark: String, butFor kills: [OOMKill]) throws -> Bool {
+            try #require(LoadEnd(mark: mark)).isWell(butFor: kills)
+        }
+        #expect(try isWell("status=0 mapload: 12 processes, 0 failed", butFor: []))
+        #expect(try isWell("status=2 mapload: 12 processes, 2 failed", butFor: kills))
+        #expect(try !isWell("status=2 mapload: 12 processes, 2 failed", butFor: []))
+        // One more than was killed: a page may have come back with another's content.
+        #expect(try !isWell("status=3 mapload: 12 processes, 3 failed", butFor: kills))
+        #expect(try !isWell("status=0 mapload: 12 processes, 0 failed", butFor: kills))
+        #expect(try !isWell("status=2 dirtyload: 12 processes, 2 failed", butFor: kills))
+        #expect(LoadEnd(mark: "status=137 ") == nil)
+    }
+
     @Test func aNameMayHoldTheLinesOwnWords() {
         let line =
             "[    1.0] Out of memory: Killed process 7 (a) total-vm:1kB, (b) total-vm:8kB, "

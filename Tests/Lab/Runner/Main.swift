@@ -175,15 +175,18 @@ struct Lab {
         _ names: [String], times: Int, numbered: Bool = false, after tally: Tally = Tally()
     ) throws -> Int32 {
         var tally = tally
+        var reports: [Report] = []
         for turn in 1...max(times, 1) {
             for name in names {
                 let scenario = try scenario(name)
                 for report in try performOnAllKernels(scenario, numbered: numbered) {
                     let label = "\(name)-\(report.kernel)" + (numbered ? ".\(turn)" : "")
                     tally.count(label, report.outcome, rowsPass: report.failures.isEmpty, scenario)
+                    reports.append(report)
                 }
             }
         }
+        for report in reports { report.printFailures() }
         for line in tally.lines { say(line) }
         return tally.exitStatus
     }

@@ -73,12 +73,21 @@ struct Report: Codable {
                     + "\(WatchChecks.seconds(alerts.criticalAfterSeconds)), lead of a warning: "
                     + "\(WatchChecks.leads(alerts)); longest stall \(Int(alerts.stallSeconds)) s")
         }
-        for row in rows {
-            let mark = row.passes ? "  " : "! "
-            let name = row.name.padding(toLength: 38, withPad: " ", startingAt: 0)
-            let figures = row.kernel.isEmpty ? row.agent : "\(row.agent) = \(row.kernel)"
-            say("\(mark)\(name) \(row.verdict.rawValue): \(figures)  \(row.note)")
-        }
+        for row in rows { printRow(row) }
         say("")
+    }
+
+    /// What speaks against it, once more: a log that is cut tells its end.
+    func printFailures() {
+        guard !failures.isEmpty || outcome != .completed else { return }
+        say("\(scenario) on \(kernelRelease): \(outcome.rawValue) \(reason)")
+        for row in failures { printRow(row) }
+    }
+
+    private func printRow(_ row: Row) {
+        let mark = row.passes ? "  " : "! "
+        let name = row.name.padding(toLength: 38, withPad: " ", startingAt: 0)
+        let figures = row.kernel.isEmpty ? row.agent : "\(row.agent) = \(row.kernel)"
+        say("\(mark)\(name) \(row.verdict.rawValue): \(figures)  \(row.note)")
     }
 }
