@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes docs/survival.md and docs/alerts.md from the results that lab runs left.
+"""Makes docs/survival.md, docs/alerts.md and the table of docs/enforcement.md from the results
+that lab runs left.
 
-usage: watch_tables.py survival|alerts FILE DIRECTORY...  (each with <run>/result.json below it)
+usage: watch_tables.py survival|alerts|enforcement FILE DIRECTORY...
+       (each with <run>/result.json below it)
 
-Every run with the agent is a row; none is left out, whatever became of it.
+Every run with the agent is a row, and of the scenarios of enforcement every run; none is left
+out, whatever became of it.
 """
+import collections
 import json
 import pathlib
 import sys
@@ -53,12 +57,38 @@ the lead then says since when it stood.
 """
 
 
-def results(directories):
+ENFORCEMENT = """Made from the results of lab runs by
+
+    scripts/lab tables        # build/lab/enforcement.md
+
+`made ready by`: `-` for a host with the kernel's own settings. `watched by`: `-` for a control
+without ReserveWatch. `longest stall`: requests in flight and none completing, by the kernel's
+counters, in seconds, to the guest's end. `kills` are the OOM killer's, by the console; `actions`
+are ours, by the run's events. `waits` are where the tasks stood that were blocked when the guest
+was given up, by the first function that is no lock and no sleep; the stacks are in the run's
+`result.json`.
+
+"""
+
+ENFORCED = ("receive-flood-prepared", "receive-flood-unprepared", "loads-only-prepared", "loads-only")
+
+
+def all_results(directories):
     for directory in directories:
         for path in sorted(pathlib.Path(directory).glob("*/result.json"), key=order):
-            result = json.loads(path.read_text(encoding="utf-8"))
-            if result.get("watch") == "agent":
-                yield path.parent.name, result
+            yield path.parent, json.loads(path.read_text(encoding="utf-8"))
+
+
+def results(directories):
+    for path, result in all_results(directories):
+        if result.get("watch") == "agent":
+            yield path.name, result
+
+
+def enforced(directories):
+    for path, result in all_results(directories):
+        if result["scenario"] in ENFORCED:
+            yield path, result
 
 
 def order(path):
@@ -126,17 +156,70 @@ def alerts(runs):
         )
 
 
+def enforcement(runs):
+    yield (
+        "| run | kernel | made ready by | watched by | outcome | longest stall, s | kills | "
+        "actions | waits |"
+    )
+    yield "|---" * 9 + "|"
+    for path, result in runs:
+        ready = "-"
+        if result["host"] == "prepared":
+            ready = "prepare" if result["scenario"].endswith("-prepared") else "the script"
+        yield (
+            f"| {path.name} | {result['kernel']} | {ready} | {result.get('watch') or '-'} | "
+            f"{outcome(result)} | {result['alerts']['stallSeconds']:.1f} | "
+            f"{len(result['witnesses']['oomKills'])} | {counts(actions(path))} | "
+            f"{counts(waits(result['stuck']))} |"
+        )
+
+
+def actions(path):
+    """Our acts by action and outcome, by the lines of the run."""
+    done = collections.Counter()
+    events = path / "events.jsonl"
+    if not events.exists():
+        return done
+    with events.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if '"kind":"enforce"' not in line:
+                continue
+            try:
+                body = json.loads(line)["enforce"]
+            except (ValueError, KeyError):
+                continue
+            done[f"{body.get('action', '-')} {body.get('result', '-')}"] += 1
+    return done
+
+
+SLEEPS = ("__mutex_lock", "mutex_lock", "io_schedule", "schedule", "rwsem_", "down_", "rq_qos_wait",
+          "__wait_", "wait_for_", "msleep", "bit_wait", "out_of_line", "folio_wait", "__folio")
+
+
+def waits(stuck):
+    """Where the blocked tasks stood."""
+    where = collections.Counter()
+    for task in stuck:
+        functions = task.partition(": ")[2].split(" < ")
+        first = next((f for f in functions if not f.startswith(SLEEPS)), functions[0])
+        where[first] += 1
+    return where
+
+
 def counts(figures):
     return ", ".join(f"{name} {count}" for name, count in sorted(figures.items())) or "none"
 
 
 def main():
-    tables = {"survival": (SURVIVAL, survival), "alerts": (ALERTS, alerts)}
+    tables = {
+        "survival": (SURVIVAL, survival, results), "alerts": (ALERTS, alerts, results),
+        "enforcement": (ENFORCEMENT, enforcement, enforced),
+    }
     if len(sys.argv) < 4 or sys.argv[1] not in tables:
         print(__doc__, file=sys.stderr)
         return 64
-    head, table = tables[sys.argv[1]]
-    lines = "\n".join(table(results(sys.argv[3:])))
+    head, table, runs = tables[sys.argv[1]]
+    lines = "\n".join(table(runs(sys.argv[3:])))
     pathlib.Path(sys.argv[2]).write_text(head + lines + "\n", encoding="utf-8")
     return 0
 

@@ -256,6 +256,9 @@ struct Lab {
         var rows: [Row] = []
         let readings = Readings(run)
         let watching = WatchChecks(run: run, readings: readings)
+        if scenario.preparesByCommand, scenario.host == "prepared" {
+            rows += PreparedChecks(run: run).rows()
+        }
         if scenario.doctor {
             rows += try DoctorChecks(run: run, lab: lab).rows()
         } else if let watch = run.watch {
@@ -291,7 +294,7 @@ struct Lab {
             try report.write(to: "\(directory)/result.json")
             try exactness.write(out: out)
         }
-        if run.watch != nil { try WatchTables(lab: lab).write(out: out) }
+        try WatchTables(lab: lab).write(out: out)
         report.printTable()
         return report
     }
