@@ -87,7 +87,7 @@ OTHERS = [
     r"exactness table", r"the OOM killer came", r"failed swap writes were told", r"records were lost to the ring", r"PFMemallocDrop was read",
     r"\S+ requests, server's count of kernel's", r".*: server's own count", r"state .*", r"states .*", r"doctor.*",
     r"watch: .*",
-    r"report agrees with .*",
+    r"report agrees with .*", r"prepared(: .*)?", r"undone(: .*)?",
 ]
 
 HEAD = """# Exactness
