@@ -101,6 +101,8 @@ static void *run(void *argument)
 	struct rw_writer *writer = argument;
 
 	atomic_store(&writer->thread_id, (int)syscall(SYS_gettid));
+	// It writes to what is open already.
+	rw_keep_capabilities(0, 0);
 	while (!atomic_load(&writer->error)) {
 		uint32_t bell = atomic_load(&writer->bell);
 		uint64_t tail = atomic_load(&writer->tail);

@@ -21,6 +21,9 @@ public enum Agent {
                 throw .badSetting(word: error.word, reason: error.reason)
             }
             if let parent = settings.parent, rw_end_with_parent(parent) != 0 { return 0 }
+            // It starts no program; whoever took it over should win nothing by doing so. A kernel
+            // that refuses this is older than all that can be watched.
+            _ = rw_forbid_new_rights()
             var watch = try Watch(settings, version: agentVersion)
             let failure = watch.run()
             if failure != 0 && failure != EPIPE {

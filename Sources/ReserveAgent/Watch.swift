@@ -76,7 +76,9 @@ public struct Watch: ~Copyable {
         self.kernel = kernel
         pressure = PressureFile()
         exposure = ExposureFiles()
-        open(Survival.protect(realTimePriority: settings.realTimePriority), version: version)
+        var protections = Survival.protect(realTimePriority: settings.realTimePriority)
+        protections.append(Survival.dropCapabilities(self.kernel))
+        open(protections, version: version)
     }
 
     /// Tells who watches, and with what.

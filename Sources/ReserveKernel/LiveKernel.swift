@@ -167,10 +167,20 @@ public struct LiveKernel: ~Copyable {
     /// Looks again for SOCK_MEMALLOC sockets where their marking cannot be hooked: when the
     /// swap table has changed.
     public func findNewSockets() {
+        guard looksForSockets else { return }
+        let programs = choices.flatMap(\.programs).filter { $0 != "find_socket_tasks" }
+        _ = Self.findSockets(bpf, programs: programs)
+    }
+
+    /// Whether ``findNewSockets()`` goes through the network namespaces, which takes rights.
+    var looksForSockets: Bool {
         let programs = choices.flatMap(\.programs)
-        if !programs.contains("socket_marked") {
-            _ = Self.findSockets(bpf, programs: programs.filter { $0 != "find_socket_tasks" })
-        }
+        return programs.contains("find_tcp_sockets") && !programs.contains("socket_marked")
+    }
+
+    /// Whether the kernel tells, with the rights of this moment, how often it skipped programs.
+    var tellsMissed: Bool {
+        watched.contains { program in program.name.withCString { rw_bpf_missed(bpf, $0) } >= 0 }
     }
 
     private init(bpf: OpaquePointer, choices: [HookPlan.Choice]) throws(WatchError) {

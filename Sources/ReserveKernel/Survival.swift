@@ -20,6 +20,47 @@ public enum Survival {
         ]
     }
 
+    /// Gives away every capability that the loop has no use for, which on most hosts is all of
+    /// them: what they were for is loaded, attached and opened.
+    ///
+    /// Of the calling thread: the sinks' threads give theirs away when they begin.
+    ///
+    /// - Returns: the hook table's line, with what is kept and why.
+    public static func dropCapabilities(_ kernel: borrowing LiveKernel) -> HookPlan.Choice {
+        var kept: [(number: Int32, name: String)] = []
+        var reasons: [String] = []
+        if kernel.looksForSockets {
+            // setns(2), and /proc/PID/ns/net of others, at each change of the swap table.
+            kept += [(RW_CAP_SYS_ADMIN, "sys_admin"), (RW_CAP_SYS_PTRACE, "sys_ptrace")]
+            reasons.append("sockets are looked for at swapon")
+        }
+        if rw_unlimit_locked_memory() != 0 {
+            // A stack that grows against the limit is a SIGSEGV.
+            kept.append((RW_CAP_IPC_LOCK, "ipc_lock"))
+            reasons.append("locked memory has a limit")
+        }
+        // Asked of the kernel itself: its answer without CAP_BPF depends on its version.
+        let told = kernel.tellsMissed
+        var result = rw_keep_capabilities(set(kept), .max)
+        if result == 0, told, !kernel.tellsMissed {
+            kept.append((RW_CAP_BPF, "bpf"))
+            reasons.append("the kernel hides what it skipped")
+        }
+        if result == 0 { result = rw_keep_capabilities(set(kept), set(kept)) }
+        var choice = line(
+            "agent.capabilities", kept.isEmpty ? "none" : kept.map(\.name).joined(separator: ", "),
+            result)
+        if result == 0, !kept.isEmpty {
+            choice.state = RW_HOOK_FALLBACK.rawValue
+            choice.reason = reasons.joined(separator: "; ")
+        }
+        return choice
+    }
+
+    private static func set(_ capabilities: [(number: Int32, name: String)]) -> UInt64 {
+        capabilities.reduce(0) { $0 | 1 << UInt64($1.number) }
+    }
+
     private static func setOOMScore() -> Int32 {
         let descriptor = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return -errno }

@@ -90,6 +90,54 @@ struct AgentTests {
         #expect(agent.end() == 0)
     }
 
+    /// What a thread of a process may do, as the kernel has it: CapPrm, CapEff and NoNewPrivs.
+    private func rights(of pid: Int32, thread: String) throws -> [String: UInt64] {
+        let text = try String(
+            contentsOfFile: "/proc/\(pid)/task/\(thread)/status", encoding: .utf8)
+        var rights: [String: UInt64] = [:]
+        for line in text.split(separator: "\n") {
+            let words = line.split(whereSeparator: { ":\t ".contains($0) })
+            if words.count == 2 { rights[String(words[0])] = UInt64(words[1], radix: 16) }
+        }
+        return rights
+    }
+
+    /// All but what the start line says to be kept, and why; the threads beside the loop keep
+    /// nothing.
+    @Test func itGivesItsCapabilitiesAwayOnceItHasAttached() throws {
+        let agent = try RunningAgent(["--alert-to", "DIR/alerts"])
+        #expect(agent.awaitBox())
+        let replay = try Command(["replay", agent.box])
+        let start = try #require(try body(replay.output, "start"))
+        let hooks = try #require(start["hooks"] as? [[String: Any]])
+        let line = try #require(hooks.first { $0["signal"] as? String == "agent.capabilities" })
+        #expect(["primary", "fallback"].contains(line["state"] as? String))
+        let numbers = ["ipc_lock": 14, "sys_ptrace": 19, "sys_admin": 21, "bpf": 39]
+        var told: UInt64 = 0
+        for name in try #require(line["path"] as? String).split(separator: ", ")
+        where name != "none" {
+            told |= 1 << UInt64(try #require(numbers[String(name)], "\(name) is kept"))
+        }
+        #expect((told == 0) == (line["state"] as? String == "primary"))
+        #expect(told == 0 || (line["reason"] as? String)?.isEmpty == false)
+        let pid = agent.process.processIdentifier
+        let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")
+        #expect(threads.count == 2)
+        for thread in threads {
+            let rights = try rights(of: pid, thread: thread)
+            let expected = thread == String(pid) ? told : 0
+            #expect(rights["CapPrm"] == expected)
+            #expect(rights["CapEff"] == expected)
+            #expect(rights["CapInh"] == 0)
+            #expect(rights["NoNewPrivs"] == 1)
+        }
+        // And it still has what it tells at its end.
+        #expect(agent.end() == 0)
+        let ended = try Command(["replay", agent.box])
+        let summary = try #require(try body(ended.output, "summary"))
+        #expect(summary["final"] as? Bool == true)
+    }
+
     @Test func aSecondOneOnTheSameBoxIsRefused() throws {
         let agent = try RunningAgent()
         #expect(agent.awaitBox())

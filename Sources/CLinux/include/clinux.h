@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "capabilities.h"
 #include "nbdnetlink.h"
 #include "writer.h"
 

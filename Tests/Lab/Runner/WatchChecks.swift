@@ -70,7 +70,18 @@ struct WatchChecks {
 
     func rows() -> [Row] {
         guard run.loadAt != nil else { return [] }
-        return [beatRow()] + selfRows() + alertRows()
+        return [beatRow()] + selfRows() + rightsRows() + alertRows()
+    }
+
+    /// Both kernels let every hook in, so that the loop has no use for a right.
+    private func rightsRows() -> [Row] {
+        guard let words = run.guest.mark("AGENT") else { return [] }
+        let held = words.split(separator: " ").filter { $0.hasPrefix("CapPrm:") }
+        return [
+            .check(
+                "watch: no thread of it has a capability", held == ["CapPrm:0000000000000000"],
+                held.isEmpty ? "absent" : held.joined(separator: ", "))
+        ]
     }
 
     private func beatRow() -> Row {
