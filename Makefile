@@ -11,7 +11,7 @@ REPEAT ?= 3
 # SwiftPM's build directory.
 export SCRATCH ?= .build
 
-.PHONY: help build test check format unit lab demo proof fixtures clean
+.PHONY: help build deb test check format unit lab demo proof fixtures clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -24,6 +24,10 @@ help: ## this list
 
 build: ## the static binary build/reservewatch; installs what it needs
 	@scripts/build
+
+deb: ## Debian packages of it in build/deb, looked at by lintian
+	@scripts/build
+	@scripts/deb
 
 test: ## everything: check, build, unit tests, the lab on both kernels; needs root
 	@scripts/test
