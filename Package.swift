@@ -31,6 +31,8 @@ let package = Package(
         ),
         .plugin(name: "CompileBPF", capability: .buildTool()),
         .target(name: "ReserveModel", swiftSettings: swift),
+        // When to act on the host by rules: pure, as the model is.
+        .target(name: "ReservePolicy", dependencies: ["ReserveModel"], swiftSettings: swift),
         .target(
             name: "ReserveRecord", dependencies: ["CRecord", "ReserveModel"], swiftSettings: swift),
         .target(
@@ -69,8 +71,8 @@ let package = Package(
             name: "ReserveWatch",
             dependencies: [
                 "CBPF", "CLinux", "CRecord", "ReserveAgent", "ReserveBox", "ReserveEnforce",
-                "ReserveModel", "ReserveKernel", "ReserveRecord", "ReserveReport", "ReserveSinks",
-                "ReserveStore",
+                "ReserveModel", "ReserveKernel", "ReservePolicy", "ReserveRecord", "ReserveReport",
+                "ReserveSinks", "ReserveStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),
@@ -80,6 +82,9 @@ let package = Package(
             path: "Tests/Lab/Runner", swiftSettings: swift),
         .testTarget(
             name: "ReserveModelTests", dependencies: ["ReserveModel"], swiftSettings: swift),
+        .testTarget(
+            name: "ReservePolicyTests", dependencies: ["ReserveModel", "ReservePolicy"],
+            swiftSettings: swift),
         .testTarget(
             name: "ReserveRecordTests", dependencies: ["CRecord", "ReserveModel", "ReserveRecord"],
             swiftSettings: swift),

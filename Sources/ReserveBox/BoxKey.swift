@@ -56,6 +56,9 @@ enum BoxKey {
             if word(record, 56) == 0 { return .none }
             if kind == RW_RESERVE_TAKEN.rawValue { return .keep(block) }
             return kind == RW_RESERVE_RETURNED.rawValue ? .drop(block) : .none
+        case RW_STEM_ENFORCE.rawValue where kind == RW_ENFORCE_RULE.rawValue:
+            // Its index, behind its name and its target.
+            return .keep(key(header, half(record, 184)))
         case RW_STEM_OOM.rawValue where kind == RW_OOM_KILL.rawValue:
             return .keep(key(header, half(record, 24)))
         default: return .none

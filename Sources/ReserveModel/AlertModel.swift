@@ -5,6 +5,7 @@
 extension Model {
     /// Judges what is to be told now: after the verdict of the same moment.
     mutating func alert(_ now: UInt64, _ notices: inout NoticeQueue) {
+        picture.findings = findings()
         let pressing = pressureReasons(now)
         see(
             .pressure, level(of: pressing), pressing,
@@ -31,7 +32,7 @@ extension Model {
         let alert = Alert(
             track: track, level: state.level, incident: state.incident, peak: state.peak,
             sinceBootNanoseconds: state.sinceBootNanoseconds, told: state.told - 1,
-            reasons: reasons, findings: track == .pressure ? findings() : Alert.Findings())
+            reasons: reasons, findings: track == .pressure ? picture.findings : Alert.Findings())
         picture.lastAlerts[index] = alert
         notices.append(
             Notice(

@@ -51,6 +51,9 @@ public struct Event: Sendable {
         case sink(SinkState)
         case exposure(Exposure)
         case standing(Standing)
+        /// What the agent did by a rule, or would have done; and how each rule stands.
+        case enforcement(Enforcement)
+        case enforceRule(EnforceRuleState)
         /// Sums since the agent's start, for those who did not see them grow.
         case takerTotal(Taker)
         case waiterTotal(Picture.WaiterTotals)

@@ -90,7 +90,8 @@ public struct Model: Sendable {
         case .reclaimTask, .pageTask: break
         case .swapUsage, .oomFreed, .kswapd, .reclaimWait, .slabTaken, .slabRefused, .slabCache,
             .socket, .socketGone, .socketDrop, .stack, .pressure, .programMissed, .selfAccount,
-            .sink, .exposure, .standing, .takerTotal, .waiterTotal, .skipped:
+            .sink, .exposure, .standing, .takerTotal, .waiterTotal, .skipped, .enforcement,
+            .enforceRule:
             applyWide(event, &notices)
         case .cgroupName(let id, let path):
             if let index = picture.cgroups.firstIndex(where: { $0.id == id }) {

@@ -73,6 +73,8 @@ public struct Notice: Sendable {
         /// The host's state changed; the figures are in the picture's verdict.
         case verdict(HostVerdict)
         case alert(Alert)
+        /// What the agent did by one of its rules, or would have done.
+        case enforcement(Enforcement)
         /// Something was lost since the last summary: figures are in the picture.
         case loss
         case summary(isFinal: Bool, intervalNanoseconds: UInt64)

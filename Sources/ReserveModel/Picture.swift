@@ -35,6 +35,8 @@ public struct Picture: Sendable {
     public var received = InlineArray<16, UInt64>(repeating: 0)
     public var counters: CounterTotals?
     public var verdict = HostVerdict()
+    /// What explains the present stop, as far as anything tells.
+    public var findings = Alert.Findings()
     /// The incident of each track, as it stands: by ``Alert/Track``'s raw value.
     public var alerts: InlineArray<2, AlertTrack> = [
         AlertTrack(track: .pressure), AlertTrack(track: .exposure),
@@ -46,6 +48,9 @@ public struct Picture: Sendable {
     public var sinks = BoundedList<SinkState>(capacity: 16)
     /// Records that passed this reader by.
     public var skippedRecords: UInt64 = 0
+    /// The agent's rules, and the last act of any of them.
+    public var rules = BoundedList<EnforceRuleState>(capacity: 16)
+    public var lastEnforcement: Enforcement?
     public var oomKills = BoundedList<OOMVictim>(capacity: 64)
     /// Records that this build does not know, or that were too short.
     public var unknownRecords: UInt64 = 0
@@ -164,6 +169,7 @@ public enum Stem {
     public static let socket = 11
     public static let cgroup = 12
     public static let agent = 13
+    public static let enforce = 15
     /// Names by number; what is not listed has none yet.
     public static func name(_ number: Int) -> StaticString? {
         switch number {
@@ -180,6 +186,7 @@ public enum Stem {
         case 11: return "socket"
         case 12: return "cgroup"
         case 13: return "agent"
+        case 15: return "enforce"
         default: return nil
         }
     }

@@ -24,7 +24,7 @@ extension Model {
         // The agent's own records pass no ring.
         case .host, .hook, .counters, .tick, .stopped, .swapDevice, .swapTableRead, .pressure,
             .programMissed, .selfAccount, .sink, .exposure, .standing, .takerTotal, .waiterTotal,
-            .skipped, .unknown, .malformed:
+            .skipped, .enforcement, .enforceRule, .unknown, .malformed:
             return
         }
         picture.received[stem] &+= 1
@@ -59,6 +59,11 @@ extension Model {
         case .takerTotal(let taker): take(taker)
         case .waiterTotal(let waiter): take(waiter)
         case .skipped(let records): picture.skippedRecords &+= records
+        case .enforcement(let act):
+            picture.lastEnforcement = act
+            notices.append(
+                Notice(bootNanoseconds: now, severity: act.severity, body: .enforcement(act)))
+        case .enforceRule(let rule): take(rule)
         default: break
         }
     }
@@ -128,6 +133,14 @@ extension Model {
             picture.sinks[index] = sink
         } else {
             picture.sinks.append(sink)
+        }
+    }
+
+    private mutating func take(_ rule: EnforceRuleState) {
+        if let index = picture.rules.firstIndex(where: { $0.index == rule.index }) {
+            picture.rules[index] = rule
+        } else {
+            picture.rules.append(rule)
         }
     }
 

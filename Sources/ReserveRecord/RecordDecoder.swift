@@ -112,6 +112,10 @@ public enum RecordDecoder {
             return load(bytes, rw_skipped.self).map { .skipped($0.records) }
         case (RW_STEM_AGENT.rawValue, RW_AGENT_PROGRAM.rawValue):
             return load(bytes, rw_program.self).map { .programMissed(programMissed($0)) }
+        case (RW_STEM_ENFORCE.rawValue, RW_ENFORCE_ACT.rawValue):
+            return load(bytes, rw_enforce.self).map { .enforcement(enforcement($0)) }
+        case (RW_STEM_ENFORCE.rawValue, RW_ENFORCE_RULE.rawValue):
+            return load(bytes, rw_enforce_rule.self).map { .enforceRule(enforceRule($0)) }
         case (RW_STEM_CGROUP.rawValue, RW_CGROUP_NAME.rawValue):
             return load(bytes, rw_cgroup.self).map {
                 .cgroupName(id: $0.cgroup_id, path: text($0.path))

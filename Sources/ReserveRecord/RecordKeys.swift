@@ -97,6 +97,9 @@ enum RecordKeys {
             return kind == RW_CGROUP_NAME.rawValue
                 ? .latest(.number64(offset(\rw_cgroup.cgroup_id), zeroIsNone: false), kind: kind)
                 : .event
+        case RW_STEM_ENFORCE.rawValue:
+            return kind == RW_ENFORCE_RULE.rawValue
+                ? .latest(.number32(offset(\rw_enforce_rule.rule_index)), kind: kind) : .event
         default: return .event
         }
     }

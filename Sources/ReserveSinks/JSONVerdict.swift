@@ -182,6 +182,7 @@ extension ByteWriter {
         if let exposure = picture.exposure { self.exposure(exposure) }
         if let account = picture.selfAccount { self.account(account) }
         if !picture.sinks.isEmpty { sinks(picture) }
+        if !picture.rules.isEmpty { rules(picture) }
     }
 
     private mutating func account(_ account: SelfAccount) {

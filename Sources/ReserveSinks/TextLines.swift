@@ -95,6 +95,8 @@ extension ByteWriter {
             wideLine(notice.body, picture: picture, pageKB: pageKB)
         case .verdict(let verdict): verdictLine(verdict, pageKB: pageKB)
         case .alert(let alert): alertLine(alert, picture: picture, pageKB: pageKB)
+        case .enforcement(let act):
+            enforcementLine(act, picture: picture, pageKB: pageKB)
         case .loss:
             lossLine(picture)
         case .summary(let isFinal, _): statusLine(picture, isFinal: isFinal, pageKB: pageKB)

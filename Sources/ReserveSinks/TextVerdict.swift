@@ -106,6 +106,14 @@ extension ByteWriter {
         findingsText(alert.findings, picture.verdict.evidence, picture: picture)
     }
 
+    /// The state, the figures behind it, and what explains a stop.
+    package mutating func verdictEvidence(_ picture: borrowing Picture, pageKB: UInt64) {
+        text("host is ")
+        text(picture.verdict.state.word)
+        evidenceText(picture.verdict.evidence, pageKB: pageKB)
+        findingsText(picture.findings, picture.verdict.evidence, picture: picture)
+    }
+
     private mutating func evidenceText(_ evidence: HostVerdict.Evidence, pageKB: UInt64) {
         if let device = evidence.device {
             text("; ")

@@ -214,6 +214,7 @@ public enum NoticeKind: UInt32, CaseIterable, Sendable {
     case summary
     case verdict
     case alert
+    case enforce
 
     public var word: StaticString {
         switch self {
@@ -234,6 +235,7 @@ public enum NoticeKind: UInt32, CaseIterable, Sendable {
         case .summary: return "summary"
         case .verdict: return "verdict"
         case .alert: return "alert"
+        case .enforce: return "enforce"
         }
     }
 }
@@ -268,6 +270,7 @@ extension Notice {
         case .summary: return .summary
         case .verdict: return .verdict
         case .alert: return .alert
+        case .enforcement: return .enforce
         }
     }
 }

@@ -40,6 +40,7 @@ extension ByteWriter {
         socketWords(picture)
         slabWords(picture)
         swapWords(picture, pageKB: pageKB)
+        ruleWords(picture)
         blindWords(picture)
     }
 
@@ -261,6 +262,29 @@ extension ByteWriter {
             text("  killed: ")
             actor(picture.oomKills[index].task, picture: picture)
             text("\n")
+        }
+    }
+
+    private mutating func ruleWords(_ picture: borrowing Picture) {
+        for index in picture.rules.indices {
+            let rule = picture.rules[index]
+            text("Rule ")
+            plain(foreign: rule.name)
+            text(" (")
+            text(rule.mode.word)
+            text("): ")
+            number(rule.mode == .enforce ? rule.done : rule.would)
+            text(rule.mode == .enforce ? " acts, " : " acts that it would have done, ")
+            if rule.mode == .enforce {
+                number(rule.undone)
+                text(" taken back, ")
+                number(rule.failed)
+                text(" failed, ")
+            }
+            number(rule.refused)
+            text(" refused, ")
+            number(rule.limited)
+            text(rule.stands ? " at its limit; one stands now.\n" : " at its limit.\n")
         }
     }
 

@@ -32,13 +32,14 @@ struct Reservewatch: ParsableCommand {
                                                          and whether the swap's path is fit
               reservewatch doctor --btf vmlinux          what that one would, not running
               reservewatch prepare --dry-run             what would be changed, and why
+              reservewatch policy simulate incident.rwr  what rules would have done
 
             EXIT STATUS
                0  it did what was asked
                1  doctor found a signal missing, or could not read what it needs to know
               64  wrong usage
               65  the input is not what it was taken for: no recording, box or kernel;
-                  the journal of prepare is damaged
+                  the journal of prepare is damaged; rules that cannot be understood
               66  the input cannot be read
               69  this kernel cannot be watched (no BPF, no BTF, too old)
               71  the host had no resources to start with, or an address is taken
@@ -54,7 +55,7 @@ struct Reservewatch: ParsableCommand {
             AgentCommand.self, EventsCommand.self, TopCommand.self, RecordCommand.self,
             ReplayCommand.self, ReportCommand.self,
             MetricsCommand.self,
-            DoctorCommand.self, PrepareCommand.self,
+            DoctorCommand.self, PrepareCommand.self, PolicyCommand.self,
         ]
     )
 }

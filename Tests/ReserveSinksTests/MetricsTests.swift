@@ -212,7 +212,7 @@ private func known() -> Picture {
     private static let labels: Set<String> = [
         "node", "zone", "device", "swap", "sink", "stem", "program", "reason", "state", "level",
         "track", "context", "entitlement", "allowance", "confidence", "signal", "version",
-        "kernel", "format", "table", "resource",
+        "kernel", "format", "table", "resource", "rule", "mode", "result",
     ]
 
     @Test func namesFollowPrometheus() {

@@ -58,6 +58,7 @@ enum rw_stem {
 	RW_STEM_SOCKET = 11,
 	RW_STEM_CGROUP = 12, /* names for cgroup ids, sent before their first use */
 	RW_STEM_AGENT = 13, /* the agent's own: host facts, hooks, counters */
+	RW_STEM_ENFORCE = 15, /* what the agent did to the host by its rules */
 };
 
 struct rw_header {
@@ -583,6 +584,121 @@ struct rw_cgroup {
 	char path[RW_PATH_BYTES]; /* "/a/b"; a leading "..." where it was cut */
 };
 
+/* ---- enforce: what the agent did to the host by its rules, or would have done ---- */
+
+enum rw_enforce_kind {
+	RW_ENFORCE_ACT = 1, /* struct rw_enforce */
+	RW_ENFORCE_RULE = 2, /* struct rw_enforce_rule: one for each rule, as it stands */
+};
+
+enum rw_enforce_mode {
+	RW_ENFORCE_OFF = 0,
+	RW_ENFORCE_OBSERVE = 1,
+	RW_ENFORCE_ENFORCE = 2,
+};
+
+enum rw_enforce_verb {
+	RW_ENFORCE_FREEZE = 1, /* cgroup.freeze */
+	RW_ENFORCE_THAW = 2,
+	RW_ENFORCE_MEMORY_HIGH = 3,
+	RW_ENFORCE_MEMORY_HIGH_BACK = 4,
+	RW_ENFORCE_STOP = 5, /* SIGSTOP */
+	RW_ENFORCE_RESUME = 6, /* SIGCONT */
+	RW_ENFORCE_KILL = 7, /* SIGKILL, process_mrelease(2) */
+	RW_ENFORCE_KILL_CGROUP = 8, /* cgroup.kill */
+	RW_ENFORCE_END_CONNECTION = 9, /* SOCK_DESTROY */
+	RW_ENFORCE_RECONNECT = 10, /* NBD_CMD_RECONFIGURE with another connection */
+	RW_ENFORCE_RESCUE = 11, /* how a rescue ended */
+};
+
+enum rw_enforce_outcome {
+	RW_ENFORCE_WOULD = 1, /* the mode is observe */
+	RW_ENFORCE_DONE = 2,
+	RW_ENFORCE_FAILED = 3, /* by the kernel: error */
+	RW_ENFORCE_REFUSED = 4, /* by us: reason */
+	RW_ENFORCE_LIMITED = 5, /* the rule has acted as often as it may */
+};
+
+enum rw_enforce_reason {
+	RW_ENFORCE_NO_REASON = 0,
+	RW_ENFORCE_BY_RULE = 1, /* what it waits for held for long enough */
+	RW_ENFORCE_RELEASED = 2, /* it holds no more */
+	RW_ENFORCE_DEADLINE = 3,
+	RW_ENFORCE_WATCH_DIED = 4, /* this and the next: the keeper took it back */
+	RW_ENFORCE_WATCH_STANDS = 5,
+	RW_ENFORCE_KEEPER_DIED = 6, /* nothing may stand without it */
+	RW_ENFORCE_AGENT_ENDS = 7,
+	RW_ENFORCE_LEFT_OVER = 8, /* found at the start */
+	RW_ENFORCE_PROTECTED = 9, /* somebody protected would be hit */
+	RW_ENFORCE_NOBODY = 10,
+	RW_ENFORCE_UNREACHABLE = 11, /* another network namespace, or not known */
+	RW_ENFORCE_BUSY = 12, /* the acts before it are not finished */
+	RW_ENFORCE_FOREIGN = 13, /* changed by somebody else meanwhile: left so */
+	RW_ENFORCE_RECOVERED = 14, /* this and the following: of a rescue */
+	RW_ENFORCE_EXHAUSTED = 15, /* all that the rule allows was done in vain */
+	RW_ENFORCE_WIRE_LOST = 16,
+	RW_ENFORCE_RECEIVES_AGAIN = 17, /* and the swap's connection is ended */
+};
+
+enum rw_enforce_choice { /* why this one */
+			 RW_ENFORCE_NAMED = 0, /* by the rule */
+			 RW_ENFORCE_LARGEST = 1, /* most memory of its own in the rule's cgroup */
+			 RW_ENFORCE_SOCKET_OWNER = 2, /* its sockets hold most unread */
+};
+
+#define RW_RULE_BYTES 32
+
+enum rw_enforce_known { /* bits: which of the figures were had */
+			RW_ENFORCE_HELD = 1,
+			RW_ENFORCE_FREED = 2,
+			RW_ENFORCE_FREE = 4, /* free_before_pages and free_after_pages */
+			RW_ENFORCE_PROCESSES = 8,
+};
+
+struct rw_enforce {
+	struct rw_header header; /* when the act was over */
+	struct rw_task victim; /* tid 0: no single process */
+	char rule[RW_RULE_BYTES];
+	char target[RW_PATH_BYTES]; /* the cgroup or disk; "" only a process */
+	rw_u32 rule_index;
+	rw_u32 serial; /* an act and what takes it back have the same */
+	rw_u8 mode;
+	rw_u8 verb;
+	rw_u8 outcome;
+	rw_u8 reason;
+	rw_u8 choice;
+	rw_u8 reserved[3];
+	rw_s32 error; /* errno; 0: none */
+	rw_u32 processes; /* that were reached */
+	rw_u64 known; /* bits of enum rw_enforce_known */
+	rw_u64 took_ns; /* from the decision to the end of the act */
+	rw_u64 held_pages; /* memory of the victim's own, or unread in its sockets */
+	rw_u64 held_boot_ns; /* when that was looked at */
+	rw_u64 freed_pages; /* less resident memory of the victim when the act was over */
+	rw_u64 free_before_pages; /* of the host */
+	rw_u64 free_after_pages;
+	rw_u64 deadline_boot_ns; /* until when it stands at most; 0: it does not stand */
+};
+
+struct rw_enforce_rule {
+	struct rw_header header;
+	char rule[RW_RULE_BYTES];
+	char target[RW_PATH_BYTES];
+	rw_u32 rule_index;
+	rw_u8 mode;
+	rw_u8 verb; /* the first act that it does */
+	rw_u8 stands; /* an act of it stands now */
+	rw_u8 reserved;
+	rw_s32 target_error; /* errno with which the target was not found; 0: it is there */
+	rw_u32 padding;
+	rw_u64 would; /* these since the agent's start, by enum rw_enforce_outcome */
+	rw_u64 done;
+	rw_u64 failed;
+	rw_u64 refused;
+	rw_u64 limited;
+	rw_u64 undone; /* acts that were taken back */
+};
+
 /* ---- agent ---- */
 
 enum rw_agent_kind {
@@ -936,6 +1052,8 @@ _Static_assert(sizeof(struct rw_address) == 24, "rw_address");
 _Static_assert(sizeof(struct rw_socket) == 344, "rw_socket");
 _Static_assert(sizeof(struct rw_socket_drop) == 136, "rw_socket_drop");
 _Static_assert(sizeof(struct rw_cgroup) == 160, "rw_cgroup");
+_Static_assert(sizeof(struct rw_enforce) == 304, "rw_enforce");
+_Static_assert(sizeof(struct rw_enforce_rule) == 248, "rw_enforce_rule");
 _Static_assert(sizeof(struct rw_stack) == 800, "rw_stack");
 _Static_assert(sizeof(struct rw_pressure) == 72, "rw_pressure");
 _Static_assert(sizeof(struct rw_program) == 72, "rw_program");

@@ -22,6 +22,7 @@ public enum MetricsDocument {
         ("NBD devices", MetricsRegistry.deviceMetrics),
         ("Swap", MetricsRegistry.swapMetrics),
         ("Sockets and packets", MetricsRegistry.socketMetrics),
+        ("Rules", MetricsRegistry.enforceMetrics),
         ("The agent", MetricsRegistry.agentMetrics),
         ("Loss", MetricsRegistry.lossMetrics),
     ]

@@ -52,7 +52,8 @@ public struct MetricsPage: Sendable {
 public enum MetricsRegistry {
     public static let all: [Metric] =
         readerMetrics + verdictMetrics + memoryMetrics + reserveMetrics + reclaimMetrics
-        + slabMetrics + deviceMetrics + swapMetrics + socketMetrics + agentMetrics + lossMetrics
+        + slabMetrics + deviceMetrics + swapMetrics + socketMetrics + enforceMetrics
+        + agentMetrics + lossMetrics
 
     /// Written at the end of each page.
     static let leftOut = Metric.reader(

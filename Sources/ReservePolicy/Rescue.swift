@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ReserveModel
+
+// The sequence for a host that is deadlocked already. Each step waits for what the former one
+// did, and is taken only when that was not enough.
+
+/// Where a rescue is.
+struct RescueProgress: Sendable {
+    enum Step: UInt8, Sendable {
+        case none
+        /// The load is to be frozen.
+        case freezing
+        /// One process after the other is killed.
+        case killing
+        /// All that may be killed was: whether that helped shows now.
+        case waiting
+        /// The swap's connection was ended.
+        case ending
+        /// Nothing is left to be done; what was stopped waits for its deadline.
+        case exhausted
+    }
+
+    var step = Step.none
+    /// When it was entered.
+    var since: UInt64 = 0
+    var victims = 0
+    /// How long requests have completed again, or the host has received again.
+    var goodNanoseconds: UInt64 = 0
+    /// Connections that are still to be ended.
+    var nextConnection = 0
+}
+
+extension Decider {
+    /// The load freezes when it leaves the kernel; what is stuck there does not.
+    private static var freezeWait: UInt64 { 500_000_000 }
+    /// Memory that came free reached those who wait for it within 1.2 s in trials.
+    private static var killWait: UInt64 { 2_000_000_000 }
+    /// Until the host received again in trials: 0.14 to 0.94 s.
+    private static var endWait: UInt64 { 10_000_000_000 }
+    /// For so long it must go well.
+    private static var settled: UInt64 { 1_000_000_000 }
+
+    mutating func rescue(
+        _ index: Int, _ isDue: Bool, _ picture: borrowing Picture, _ now: UInt64, _ step: UInt64,
+        _ directives: inout DirectiveQueue, _ told: inout BoundedList<Enforcement>
+    ) {
+        if states[index].rescue.step == .none {
+            guard isDue, !states[index].isBlocked, isAllowed(index, now, &told) else { return }
+            states[index].rescue = RescueProgress()
+            states[index].deadline = now &+ rules[index].limits.durationNanoseconds
+            act(index, .freeze, .named, now, &directives)
+            states[index].stands = true
+            standings[index].stands = true
+            enter(.freezing, index, now)
+            return
+        }
+        if let end = ending(index, picture, now, step) {
+            finish(index, end, now, &directives, &told)
+            return
+        }
+        let inStep = now &- states[index].rescue.since
+        switch states[index].rescue.step {
+        case .none: break
+        case .freezing:
+            guard inStep >= Self.freezeWait, !isWaiting(index, now) else { return }
+            enter(.killing, index, now)
+            killNext(index, now, &directives)
+        case .killing:
+            guard !isWaiting(index, now), now &- states[index].acted >= Self.betweenKills else {
+                return
+            }
+            if states[index].rescue.victims < rules[index].limits.victims {
+                killNext(index, now, &directives)
+            } else {
+                enter(.waiting, index, now)
+            }
+        case .waiting:
+            guard inStep >= Self.killWait else { return }
+            endConnections(index, picture, now, &directives)
+            if states[index].rescue.nextConnection == 0 {
+                exhaust(index, now, &told)
+            } else {
+                enter(.ending, index, now)
+            }
+        case .ending:
+            if inStep >= Self.endWait { exhaust(index, now, &told) }
+        case .exhausted: break
+        }
+    }
+
+    private mutating func enter(_ step: RescueProgress.Step, _ index: Int, _ now: UInt64) {
+        states[index].rescue.step = step
+        states[index].rescue.since = now
+    }
+
+    /// The largest of the load first: who owns the sockets can be looked up only with memory.
+    private mutating func killNext(
+        _ index: Int, _ now: UInt64, _ directives: inout DirectiveQueue
+    ) {
+        let choice: EnforceChoice = states[index].rescue.victims == 1 ? .socketOwner : .largest
+        states[index].rescue.victims += 1
+        act(index, .kill, choice, now, &directives)
+    }
+
+    /// Only where the receive path is known to be dead, and the wire known not to be lost.
+    private mutating func endConnections(
+        _ index: Int, _ picture: borrowing Picture, _ now: UInt64,
+        _ directives: inout DirectiveQueue
+    ) {
+        guard rules[index].endsConnection, picture.findings.deadReceivePath == .confirmed,
+            picture.findings.lostWire == .ruledOut, let device = picture.verdict.evidence.device,
+            device.path?.isLocal == false
+        else { return }
+        for place in picture.sockets.indices where picture.sockets[place].disk == device.disk {
+            let socket = picture.sockets[place]
+            guard socket.tcp != nil else { continue }
+            states[index].rescue.nextConnection += 1
+            act(
+                index, .endConnection, .named, now, &directives,
+                connection: Directive.Connection(
+                    disk: device.disk, family: socket.family, local: socket.local,
+                    peer: socket.peer, netns: socket.netns))
+        }
+    }
+
+    private mutating func exhaust(
+        _ index: Int, _ now: UInt64, _ told: inout BoundedList<Enforcement>
+    ) {
+        enter(.exhausted, index, now)
+        tell(
+            index, .rescue, modes[index] == .enforce ? .failed : .would, .exhausted,
+            states[index].standingSerial, &told)
+    }
+
+    /// Why it is over; nil: it is not.
+    private mutating func ending(
+        _ index: Int, _ picture: borrowing Picture, _ now: UInt64, _ step: UInt64
+    ) -> EnforceReason? {
+        if picture.findings.lostWire == .confirmed { return .wireLost }
+        if now >= states[index].deadline { return .deadline }
+        let progress = picture.verdict.conditions.progress
+        let isStuck = picture.verdict.evidence.worker?.receives == true
+        // After the connection's end requests fail, and that is no progress: what counts is
+        // that the worker of the receive path came out.
+        let hasEnded = states[index].rescue.nextConnection > 0
+        let isGood = hasEnded ? !isStuck : progress == .idle || progress == .moving
+        states[index].rescue.goodNanoseconds =
+            isGood ? states[index].rescue.goodNanoseconds &+ step : 0
+        guard states[index].rescue.goodNanoseconds >= Self.settled else { return nil }
+        return hasEnded ? .receivesAgain : .recovered
+    }
+
+    private mutating func finish(
+        _ index: Int, _ reason: EnforceReason, _ now: UInt64,
+        _ directives: inout DirectiveQueue, _ told: inout BoundedList<Enforcement>
+    ) {
+        let isWell = reason == .recovered || reason == .receivesAgain
+        if states[index].rescue.step != .exhausted || isWell {
+            let outcome: EnforceOutcome =
+                modes[index] != .enforce ? .would : isWell ? .done : .failed
+            tell(index, .rescue, outcome, reason, states[index].standingSerial, &told)
+        }
+        if states[index].stands { undo(index, reason, now, &directives) }
+        states[index].rescue = RescueProgress()
+        // Not again for what is the same deadlock.
+        states[index].isBlocked = true
+        states[index].heldNanoseconds = 0
+    }
+}

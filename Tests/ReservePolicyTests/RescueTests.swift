@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ReserveModel
+import Testing
+
+@testable import ReservePolicy
+
+private func rescue(_ change: (inout Rule) -> Void = { _ in }) -> Rule {
+    var rule = Rule(name: "rescue", action: .rescue, target: .cgroup("/load"))
+    rule.mode = .enforce
+    rule.states = HostStates(.deadlocked)
+    rule.holdNanoseconds = 5_000_000_000
+    rule.limits.victims = 3
+    change(&rule)
+    return rule
+}
+
+@Suite struct RescueTests {
+    @Test func itsStepsComeInOrderAsLongAsNothingHelps() {
+        var bench = Bench(rescue { $0.endsConnection = true })
+        bench.deadlock()
+        bench.beat(50)
+        #expect(bench.directives.isEmpty)
+        bench.beat()
+        #expect(bench.verbs == [.freeze])
+        bench.beat(100)
+        #expect(bench.verbs == [.freeze, .kill, .kill, .kill, .endConnection])
+        #expect(bench.directives.map(\.choice)[1...3] == [.largest, .socketOwner, .largest])
+        let end = bench.directives[4]
+        #expect(end.connection?.disk == FixedName("nbd0"))
+        // Two seconds after the last kill, no less.
+        #expect(end.bootNanoseconds - bench.directives[3].bootNanoseconds >= 2_000_000_000)
+    }
+
+    @Test func itStopsWhereRequestsCompleteAgain() {
+        var bench = Bench(rescue { $0.endsConnection = true })
+        bench.deadlock()
+        bench.beat(58)
+        #expect(bench.verbs == [.freeze, .kill])
+        bench.picture.verdict.conditions.progress = .moving
+        bench.beat(20)
+        #expect(bench.verbs.suffix(1) == [.thaw])
+        #expect(!bench.verbs.contains(.endConnection))
+        #expect(bench.told.map(\.reason) == [.recovered])
+        #expect(bench.told.map(\.outcome) == [.done])
+    }
+
+    @Test func theConnectionIsKeptUnlessTheRuleSaysOtherwise() {
+        var bench = Bench(rescue())
+        bench.deadlock()
+        bench.beat(150)
+        #expect(bench.verbs == [.freeze, .kill, .kill, .kill])
+        #expect(bench.told.map(\.reason) == [.exhausted])
+        #expect(bench.told.map(\.outcome) == [.failed])
+        // What was frozen goes on at its deadline.
+        bench.beat(700)
+        #expect(bench.verbs.suffix(1) == [.thaw])
+        #expect(bench.directives.last?.reason == .deadline)
+        #expect(bench.directives.count == 5)
+    }
+
+    /// Each that is missing keeps the connection.
+    @Test func theConnectionIsKeptWhereTheEvidenceIsNotWhole() {
+        for change: (inout Picture) -> Void in [
+            { $0.findings.deadReceivePath = .cannotTell },
+            { $0.findings.lostWire = .cannotTell },
+            { $0.verdict.evidence.device?.path = nil },
+            { $0.verdict.evidence.device?.path?.isLocal = true },
+            { $0.sockets.removeAll() },
+        ] {
+            var bench = Bench(rescue { $0.endsConnection = true })
+            bench.deadlock()
+            change(&bench.picture)
+            bench.beat(300)
+            #expect(!bench.verbs.contains(.endConnection))
+            #expect(bench.verbs.contains(.kill))
+        }
+    }
+
+    @Test func aLostWireBeginsNoRescueAndEndsOne() {
+        var bench = Bench(rescue { $0.endsConnection = true })
+        bench.deadlock()
+        bench.picture.findings.lostWire = .confirmed
+        bench.beat(300)
+        #expect(bench.directives.isEmpty)
+        bench.deadlock()
+        bench.beat(52)
+        #expect(bench.verbs == [.freeze])
+        bench.picture.findings.lostWire = .confirmed
+        bench.beat(300)
+        #expect(bench.verbs == [.freeze, .thaw])
+        #expect(bench.told.map(\.reason) == [.wireLost])
+    }
+
+    @Test func afterTheConnectionsEndReceivingIsWhatCounts() {
+        var bench = Bench(rescue { $0.endsConnection = true })
+        bench.deadlock()
+        bench.beat(51 + 60)
+        #expect(bench.verbs.suffix(1) == [.endConnection])
+        // Requests fail, which is no progress; the worker is still stuck.
+        bench.picture.verdict.state = .failing
+        bench.picture.verdict.conditions.progress = .failing
+        bench.beat(20)
+        #expect(bench.verbs.suffix(1) == [.endConnection])
+        bench.picture.verdict.evidence.worker = nil
+        bench.beat(11)
+        #expect(bench.verbs.suffix(1) == [.thaw])
+        #expect(bench.told.map(\.reason) == [.receivesAgain])
+    }
+
+    @Test func itIsTriedOnceForOneDeadlock() {
+        var bench = Bench(rescue { $0.limits.times = 3 })
+        bench.deadlock()
+        bench.beat(3000)
+        #expect(bench.verbs.filter { $0 == .freeze }.count == 1)
+    }
+
+    @Test func observingGoesThroughTheSameSteps() {
+        var bench = Bench(
+            rescue {
+                $0.mode = .observe
+                $0.endsConnection = true
+            })
+        bench.deadlock()
+        bench.beat(300)
+        #expect(bench.verbs == [.freeze, .kill, .kill, .kill, .endConnection])
+        #expect(bench.directives.allSatisfy { !$0.isEnforced })
+        #expect(bench.told.map(\.outcome) == [.would])
+    }
+}
