@@ -47,6 +47,8 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "ReserveSinks", dependencies: ["CLinux", "ReserveModel"], swiftSettings: swift),
+        // Systemd-style files, and what may stand in them; knows none of those it configures.
+        .target(name: "ReserveConfig", swiftSettings: swift),
         // The hand: what changes the host, and how it is undone.
         .target(
             name: "ReserveEnforce", dependencies: ["CLinux", "ReserveKernel", "ReserveRecord"],
@@ -88,6 +90,8 @@ let package = Package(
         .testTarget(
             name: "ReserveRecordTests", dependencies: ["CRecord", "ReserveModel", "ReserveRecord"],
             swiftSettings: swift),
+        .testTarget(
+            name: "ReserveConfigTests", dependencies: ["ReserveConfig"], swiftSettings: swift),
         .testTarget(
             name: "ReserveStoreTests",
             dependencies: ["CRecord", "ReserveBox", "ReserveRecord", "ReserveStore"],
