@@ -154,7 +154,7 @@ public struct AlertTrack: Sendable {
             if now &- quietSince >= hold {
                 level = .resolved
                 quietSince = 0
-                told &+= 1
+                countTold()
                 return true
             }
             return false
@@ -175,8 +175,11 @@ public struct AlertTrack: Sendable {
     private static let grave: Alert.Reasons = [.failing, .deadlocked]
 
     private mutating func tell(at now: UInt64, update: UInt64, longest: UInt64) -> Bool {
-        told &+= 1
+        countTold()
         nextUpdate = now &+ min(update << UInt64(min(told, 8) - 1), longest)
         return true
     }
+
+    /// Never back to none: where the incident stood when we took it over, anybody may have said.
+    private mutating func countTold() { told = told == .max ? told : told + 1 }
 }

@@ -88,7 +88,7 @@ extension Model {
     /// Well below min, and not only for a moment.
     private mutating func isDraining(_ node: HostVerdict.Node?, _ now: UInt64) -> Bool {
         guard let node, let base = node.minWithoutBoostPages,
-            node.freePages < base * policy.drainingPercent / 100
+            node.freePages < base.multipliedSaturating(by: policy.drainingPercent) / 100
         else {
             watchMarks.drainingSince = 0
             return false

@@ -97,10 +97,7 @@ public struct Exposure: Sendable {
 
     /// What receiving may take of the reserve at most: buffers and rings; nil: not known.
     public var neededBytes: UInt64? {
-        receiveBoundBytes.map { bound in
-            let (sum, isOver) = bound.addingReportingOverflow(receiveRingsBytes ?? 0)
-            return isOver ? .max : sum
-        }
+        receiveBoundBytes.map { $0.addedSaturating(to: receiveRingsBytes ?? 0) }
     }
 
     /// The most that sockets may hold in receive buffers: what each may grow to, bounded by
@@ -110,12 +107,12 @@ public struct Exposure: Sendable {
             return nil
         }
         let tcp = min(
-            tcpSockets.multipliedReportingOverflow(by: tcpReceiveMaximumBytes).overflow
-                ? .max : tcpSockets * tcpReceiveMaximumBytes, tcpMemoryMaximumBytes)
+            tcpSockets.multipliedSaturating(by: tcpReceiveMaximumBytes), tcpMemoryMaximumBytes)
         guard let udpSockets, let receiveDefaultBytes, let udpMemoryMaximumBytes else {
             return tcp
         }
-        let udp = udpSockets.multipliedReportingOverflow(by: receiveDefaultBytes)
-        return tcp &+ min(udp.overflow ? .max : udp.partialValue, udpMemoryMaximumBytes)
+        let udp = min(
+            udpSockets.multipliedSaturating(by: receiveDefaultBytes), udpMemoryMaximumBytes)
+        return tcp.addedSaturating(to: udp)
     }
 }

@@ -108,7 +108,7 @@ public struct Model: Sendable {
         picture.host = host
         picture.firstBootNanoseconds = now
         lastSummary = now
-        nextSummary = now + policy.summaryInterval
+        nextSummary = now &+ policy.summaryInterval
     }
 
     /// The first line of all: as soon as the host and its hooks have been told.
@@ -144,7 +144,7 @@ public struct Model: Sendable {
         summarise(now, isFinal: false, &notices)
         // Kept on the grid of the start, whatever the beat; a long gap gives one summary.
         let behind = (now - nextSummary) / max(policy.summaryInterval, 1) + 1
-        nextSummary += behind * policy.summaryInterval
+        nextSummary &+= behind &* policy.summaryInterval
     }
 
     private mutating func summarise(
@@ -166,7 +166,7 @@ public struct Model: Sendable {
         if lost != toldLost || missed >= nextMissed {
             toldLost = lost
             // Nested interrupts hide a few events all the time under load: told at doublings.
-            while nextMissed <= missed { nextMissed &*= 2 }
+            nextMissed = Self.doubled(nextMissed, past: missed)
             notices.append(Notice(bootNanoseconds: now, severity: .warning, body: .loss))
         }
         notices.append(
@@ -193,9 +193,10 @@ public struct Model: Sendable {
         }
     }
 
-    private static func doubled(_ mark: UInt64, past age: UInt64) -> UInt64 {
+    /// The first doubling of a mark that is beyond a figure; the largest number where none is.
+    private static func doubled(_ mark: UInt64, past figure: UInt64) -> UInt64 {
         var next = max(mark, 1)
-        while next <= age { next &*= 2 }
+        while next <= figure, next < .max { next = next.multipliedSaturating(by: 2) }
         return next
     }
 
@@ -267,7 +268,7 @@ public struct Model: Sendable {
             levels[found].aboveSince = 0
         } else if max(down, up) < from {
             if levels[found].aboveSince == 0 { levels[found].aboveSince = now }
-            if now - levels[found].aboveSince >= policy.watermarkHold {
+            if now &- levels[found].aboveSince >= policy.watermarkHold {
                 levels[found].depth = max(down, up)
                 levels[found].aboveSince = 0
             }
