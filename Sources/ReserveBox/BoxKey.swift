@@ -100,6 +100,18 @@ enum BoxKey {
         key >> 48 == UInt64(RW_STEM_SWAP.rawValue) << 8 | UInt64(RW_SWAP_DEVICE.rawValue)
     }
 
+    /// What a task did, and victims of the OOM killer: told of tasks that may be long gone.
+    @_noAllocation
+    static func isOfPastTask(_ key: UInt64) -> Bool {
+        switch UInt32(key >> 56) {
+        case RW_STEM_DIRECT_RECLAIM.rawValue:
+            return UInt32(key >> 48 & 0xff) == RW_DIRECT_RECLAIM_TASK.rawValue
+        case RW_STEM_RESERVE.rawValue: return UInt32(key >> 48 & 0xff) == RW_RESERVE_PAGES.rawValue
+        case RW_STEM_OOM.rawValue: return UInt32(key >> 48 & 0xff) == RW_OOM_KILL.rawValue
+        default: return false
+        }
+    }
+
     @_noAllocation
     private static func key(_ header: rw_header, _ identity: UInt64, _ kind: UInt32? = nil)
         -> UInt64

@@ -175,17 +175,28 @@ public struct BoxWriter: ~Copyable {
         _ record: UnsafeRawBufferPointer, _ key: UInt64, _ sequence: UInt64
     ) {
         let head = MemoryLayout<rw_box_slot>.size
-        let taken: Int? =
+        let (taken, isCrowded) =
             if record.count <= Int(RW_BOX_SMALL_BYTES) - head {
-                small.take(key)
-            } else if record
-                .count <= Int(RW_BOX_LARGE_BYTES) - head
-            { large.take(key) } else { nil }
-        guard let taken else {
-            header.pointee.unkept &+= 1
-            return
-        }
+                Self.place(for: key, in: &small)
+            } else if record.count <= Int(RW_BOX_LARGE_BYTES) - head {
+                Self.place(for: key, in: &large)
+            } else {
+                (slot: Int?.none, isCrowded: true)
+            }
+        if isCrowded { header.pointee.unkept &+= 1 }
+        guard let taken else { return }
         write(slot(taken), key, record, sequence)
+    }
+
+    /// Where there is no room, the figures of the task that changed longest ago make some: of
+    /// tasks there are ever more, of all else as many as the host has.
+    @_noAllocation
+    private static func place(
+        for key: UInt64, in index: inout SlotIndex
+    ) -> (slot: Int?, isCrowded: Bool) {
+        let mayGo = BoxKey.isOfPastTask(key)
+        if let slot = index.take(key, mayGo: mayGo) { return (slot, false) }
+        return (index.releaseOldest() ? index.take(key, mayGo: mayGo) : nil, true)
     }
 
     @_noAllocation

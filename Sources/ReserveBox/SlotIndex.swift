@@ -9,11 +9,19 @@ struct SlotIndex: ~Copyable {
     /// Slots without a key, as a stack.
     private let free: UnsafeMutablePointer<Int32>
     private(set) var freeCount: Int
+    /// By slot: the key that has it, and when that was taken last; 0: it stays.
+    private let owners: UnsafeMutablePointer<UInt64>
+    private let turns: UnsafeMutablePointer<UInt64>
+    private var turn: UInt64 = 0
+    /// Keys that may go.
+    private var goers = 0
+    private let count: Int
     let first: Int
 
     /// For `count` slots from number `first` on.
     init(first: Int, count: Int) {
         self.first = first
+        self.count = count
         var places = 16
         while places < count * 2 { places *= 2 }
         mask = places - 1
@@ -24,12 +32,18 @@ struct SlotIndex: ~Copyable {
         free = .allocate(capacity: count)
         for index in 0..<count { (free + index).initialize(to: Int32(first + count - 1 - index)) }
         freeCount = count
+        owners = .allocate(capacity: count)
+        owners.initialize(repeating: 0, count: count)
+        turns = .allocate(capacity: count)
+        turns.initialize(repeating: 0, count: count)
     }
 
     deinit {
         keys.deallocate()
         slots.deallocate()
         free.deallocate()
+        owners.deallocate()
+        turns.deallocate()
     }
 
     @_noAllocation
@@ -53,15 +67,38 @@ struct SlotIndex: ~Copyable {
     }
 
     /// The slot of a key, a free one if it has none yet; nil when all are taken.
+    ///
+    /// - Parameter mayGo: whether ``releaseOldest()`` may free it again.
     @_noAllocation
-    mutating func take(_ key: UInt64) -> Int? {
+    mutating func take(_ key: UInt64, mayGo: Bool = false) -> Int? {
         let place = place(of: key)
-        if keys[place] == key { return Int(slots[place]) }
-        guard freeCount > 0 else { return nil }
-        freeCount -= 1
-        keys[place] = key
-        slots[place] = free[freeCount]
-        return Int(slots[place])
+        if keys[place] != key {
+            guard freeCount > 0 else { return nil }
+            freeCount -= 1
+            keys[place] = key
+            slots[place] = free[freeCount]
+            if mayGo { goers += 1 }
+        }
+        let slot = Int(slots[place])
+        if mayGo {
+            turn &+= 1
+            owners[slot - first] = key
+            turns[slot - first] = turn
+        }
+        return slot
+    }
+
+    /// Frees the slot of the key that may go and was taken longest ago; false when none may.
+    @_noAllocation
+    mutating func releaseOldest() -> Bool {
+        guard goers > 0 else { return false }
+        var oldest: Int?
+        for index in 0..<count where turns[index] > 0 {
+            if let known = oldest, turns[known] <= turns[index] { continue }
+            oldest = index
+        }
+        guard let oldest else { return false }
+        return release(owners[oldest]) != nil
     }
 
     /// Frees a key's slot; nil when it had none.
@@ -72,6 +109,10 @@ struct SlotIndex: ~Copyable {
         let slot = slots[hole]
         free[freeCount] = slot
         freeCount += 1
+        if turns[Int(slot) - first] > 0 {
+            turns[Int(slot) - first] = 0
+            goers -= 1
+        }
         // Whoever was pushed past the hole moves back into it, so that no search stops short.
         var next = (hole + 1) & mask
         while keys[next] != 0 {

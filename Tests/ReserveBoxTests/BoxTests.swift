@@ -252,7 +252,82 @@ extension BoxReader {
     }
 }
 
+@Suite struct BoxRoomTests {
+    private func figures(tid: UInt32) -> [UInt8] {
+        var task = rw_reclaim_task()
+        task.header = rw_header(
+            stem: UInt16(RW_STEM_DIRECT_RECLAIM.rawValue),
+            kind: UInt16(RW_DIRECT_RECLAIM_TASK.rawValue),
+            size: UInt32(MemoryLayout<rw_reclaim_task>.size), boot_ns: 1, cpu: 0, reserved: 0)
+        task.task.tid = tid
+        return withUnsafeBytes(of: task) { [UInt8]($0) }
+    }
+
+    private func device(_ minor: UInt32) -> [UInt8] {
+        var device = rw_nbd_device()
+        device.header = rw_header(
+            stem: UInt16(RW_STEM_NBD.rawValue), kind: UInt16(RW_NBD_DEVICE.rawValue),
+            size: UInt32(MemoryLayout<rw_nbd_device>.size), boot_ns: 1, cpu: 0, reserved: 0)
+        device.first_minor = minor
+        return withUnsafeBytes(of: device) { [UInt8]($0) }
+    }
+
+    private func kept(_ reader: borrowing BoxReader) -> (tids: [UInt32], minors: [UInt32]) {
+        var kept = (tids: [UInt32](), minors: [UInt32]())
+        reader.states { state in
+            if state.count == MemoryLayout<rw_nbd_device>.size {
+                kept.minors.append(state.loadUnaligned(as: rw_nbd_device.self).first_minor)
+            } else {
+                kept.tids.append(state.loadUnaligned(as: rw_reclaim_task.self).task.tid)
+            }
+        }
+        return kept
+    }
+
+    /// A host runs many more tasks in its time than it has devices, sockets and stacks.
+    @Test func tasksOfThePastMakeRoomForWhatIsThere() throws {
+        let place = Place()
+        var writer = try place.write()
+        for tid in UInt32(1)...384 { writer.publish(figures(tid: tid)) }
+        #expect(try place.read(.now).unkept == 0)
+        // The first did something again, and is not the oldest any more.
+        writer.publish(figures(tid: 1))
+        writer.publish(device(0))
+        writer.publish(figures(tid: 385))
+        let reader = try place.read(.now)
+        let kept = kept(reader)
+        #expect(kept.minors == [0])
+        #expect(kept.tids == Array(4...384) + [1, 385])
+        #expect(reader.unkept == 2)
+    }
+
+    @Test func devicesMakeNoRoomForTasks() throws {
+        let place = Place()
+        var writer = try place.write()
+        for minor in UInt32(0)..<384 { writer.publish(device(minor)) }
+        writer.publish(figures(tid: 1))
+        let reader = try place.read(.now)
+        let kept = kept(reader)
+        #expect(kept.minors == Array(0..<384))
+        #expect(kept.tids.isEmpty)
+        #expect(reader.unkept == 1)
+    }
+}
+
 @Suite struct SlotIndexTests {
+    @Test func whatMayGoGoesInTheOrderInWhichItWasTaken() {
+        var index = SlotIndex(first: 5, count: 4)
+        for key in UInt64(1)...4 { _ = index.take(key, mayGo: key != 2) }
+        _ = index.take(1, mayGo: true)
+        var gone: [UInt64] = []
+        while index.releaseOldest() {
+            gone += (UInt64(1)...4).filter { index.slot(of: $0) == nil && !gone.contains($0) }
+        }
+        #expect(gone == [3, 4, 1])
+        #expect(index.slot(of: 2) != nil)
+        #expect(index.freeCount == 3)
+    }
+
     @Test func itAgreesWithADictionaryOverManyTakesAndReleases() {
         var index = SlotIndex(first: 100, count: 64)
         var known: [UInt64: Int] = [:]

@@ -54,7 +54,7 @@ struct rw_box_header {
 	rw_u64 beats;
 	rw_u64 beat_boot_ns;
 	rw_u64 ended_boot_ns; /* 0: the writer did not end by itself (yet) */
-	rw_u64 unkept; /* records of a state that found no slot */
+	rw_u64 unkept; /* records of a state that found no slot, or had to make room for one */
 };
 
 /* In front of every record in the ring; aligned to eight bytes. */
