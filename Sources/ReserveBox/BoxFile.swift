@@ -207,16 +207,23 @@ public enum BoxFile {
             return "its header is damaged"
         }
         let ring = header.pointee.ring_bytes
-        let ends = [
-            header.pointee.ring_offset &+ ring,
-            header.pointee.small_offset
-                &+ UInt64(header.pointee.small_slots) &* UInt64(RW_BOX_SMALL_BYTES),
-            header.pointee.large_offset
-                &+ UInt64(header.pointee.large_slots) &* UInt64(RW_BOX_LARGE_BYTES),
-        ]
-        guard ring > 0, ring & (ring - 1) == 0, ends.allSatisfy({ $0 <= UInt64(bytes) }) else {
+        let small = UInt64(header.pointee.small_slots) * UInt64(RW_BOX_SMALL_BYTES)
+        let large = UInt64(header.pointee.large_slots) * UInt64(RW_BOX_LARGE_BYTES)
+        // Whoever made the header made its checksum: a sum that goes round must not pass.
+        let isWithin = [
+            (header.pointee.ring_offset, ring), (header.pointee.small_offset, small),
+            (header.pointee.large_offset, large),
+        ].allSatisfy { offset, length in
+            offset <= UInt64(bytes) && length <= UInt64(bytes) - offset && offset % 8 == 0
+        }
+        guard ring > 0, ring & (ring - 1) == 0, isWithin else {
             return "it is shorter than its header says"
         }
+        // In this order: a writer moves the tail first.
+        let moving = UnsafeMutablePointer(mutating: header)
+        let head = rw_box_load(&moving.pointee.head)
+        let tail = rw_box_load(&moving.pointee.tail)
+        guard head <= tail || head - tail <= ring else { return "its ring is damaged" }
         guard !ofThisBoot || BoxFacts(header.pointee).bootID == BoxFacts.thisBoot() else {
             return "it is of another boot; replay opens it"
         }

@@ -432,20 +432,38 @@ extension BoxReader {
         }
     }
 
-    @Test func aBoxOfAnotherBootIsForReplayOnly() throws {
+    /// A box whose header was changed, and whose checksum is right all the same.
+    private func forged(_ change: (inout rw_box_header) -> Void) throws -> Place {
         let place = Place()
         _ = try place.write().bytes
         let descriptor = open(place.path, O_RDWR)
+        defer { close(descriptor) }
         let memory = try #require(
             mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0))
         let header = memory.assumingMemoryBound(to: rw_box_header.self)
-        header.pointee.boot_id.0 = 0x7a
+        change(&header.pointee)
         header.pointee.checksum = BoxFacts.checksum(of: header)
+        munmap(memory, 4096)
+        return place
+    }
+
+    @Test func aBoxOfAnotherBootIsForReplayOnly() throws {
+        let place = try forged { $0.boot_id.0 = 0x7a }
         #expect(reason(place).hasPrefix("it is of another boot"))
         let reader = try BoxFile.open(path: place.path, start: .oldest, ofThisBoot: false)
         #expect(reader.totalBytes > 0)
-        munmap(memory, 4096)
-        close(descriptor)
+    }
+
+    /// An offset that goes round with its length added would pass as a small one.
+    @Test func aForgedHeaderIsRefused() throws {
+        let short = "it is shorter than its header says"
+        #expect(try reason(forged { $0.ring_offset = 0 &- $0.ring_bytes }) == short)
+        #expect(try reason(forged { $0.ring_bytes = 1 << 63 }) == short)
+        #expect(try reason(forged { $0.small_offset = .max }) == short)
+        #expect(try reason(forged { $0.large_offset = 1 << 63 }) == short)
+        #expect(try reason(forged { $0.large_slots = .max }) == short)
+        #expect(try reason(forged { $0.ring_offset -= 4 }) == short)
+        #expect(try reason(forged { $0.head = 1 << 62 }) == "its ring is damaged")
     }
 
     @Test func aSymbolicLinkIsNotFollowed() throws {
