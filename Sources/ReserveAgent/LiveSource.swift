@@ -21,7 +21,8 @@ public struct LiveSource: ~Copyable {
 
     private var reader: BoxReader
     private var agent: PrivateAgent?
-    private let path: String
+    /// Of a box that others can open as well.
+    private let path: String?
     private var nextLook: UInt64 = 0
     private var isWriterGone = false
     /// Nothing more will come.
@@ -43,11 +44,11 @@ public struct LiveSource: ~Copyable {
         }
         let agent = try PrivateAgent.start(choice.settings)
         let reader = try agent.reader(.oldest)
-        return LiveSource(reader, agent, path: "its box")
+        return LiveSource(reader, agent, path: nil)
     }
 
     private init(
-        _ reader: consuming BoxReader, _ agent: consuming PrivateAgent?, path: String
+        _ reader: consuming BoxReader, _ agent: consuming PrivateAgent?, path: String?
     ) {
         isPrivate = agent != nil
         self.reader = reader
@@ -59,7 +60,7 @@ public struct LiveSource: ~Copyable {
     public let isPrivate: Bool
     /// Records that were overwritten before they could be read.
     public var lost: UInt64 { reader.lost }
-    /// Turns of the agent's loop, and when the last one was.
+    /// When the agent's loop last turned.
     public var beatBootNanoseconds: UInt64 { reader.beatBootNanoseconds }
 
     /// The state so far; once, at the start.

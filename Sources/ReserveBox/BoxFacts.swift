@@ -27,14 +27,16 @@ public struct BoxFacts: Sendable, Equatable {
         read("/proc/sys/kernel/random/boot_id").map { String($0.prefix { $0 != "\n" }) }
     }
 
-    /// When a process began, in clock ticks since boot: with its pid it names it for good.
+    /// When a process began, in clock ticks since boot: with its pid it names it for good. nil:
+    /// there is none, or it is dead and only its parent has not taken note.
     static func startTicks(of pid: Int32) -> UInt64? {
         // The second field is its name in parentheses, which may hold anything.
         guard let stat = read("/proc/\(pid)/stat"), let name = stat.lastIndex(of: ")") else {
             return nil
         }
         let fields = stat[name...].split(separator: " ")
-        return fields.count > 20 ? UInt64(fields[20]) : nil
+        guard fields.count > 20, fields[1] != "Z", fields[1] != "X" else { return nil }
+        return UInt64(fields[20])
     }
 
     private static func read(_ path: String) -> String? {

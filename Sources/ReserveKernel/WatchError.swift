@@ -23,8 +23,8 @@ public enum WatchError: Error, Equatable, Sendable {
     case noAgent(path: String)
     /// Another agent writes it already.
     case agentRuns(path: String, pid: Int32)
-    /// The agent whose box was read ended without a word.
-    case agentGone(path: String)
+    /// The agent whose box was read ended without a word; nil: the reader's own, with its box.
+    case agentGone(path: String?)
     /// The agent that a reader started ended at once; it said why itself.
     case agentFailed(status: Int32)
     /// A word of the agent's own command line.
@@ -78,6 +78,7 @@ public enum WatchError: Error, Equatable, Sendable {
             let who = pid > 0 ? "process \(pid)" : "another agent"
             return "\(who) writes \(path) already; stop it, or name another --box"
         case .agentGone(let path):
+            guard let path else { return "its own agent died; what that saw is told up to here" }
             return "the agent that wrote \(path) died; what it saw is in the box: "
                 + "reservewatch replay \(path)"
         case .agentFailed(let status):

@@ -171,6 +171,31 @@ struct AgentTests {
         #expect(try kinds(reader.output).contains("summary"))
     }
 
+    /// The reader is its parent: until it takes note, the dead agent is still in the table.
+    @Test func aReaderTellsThatItsOwnAgentDied() throws {
+        let pipe = Pipe()
+        let errors = Pipe()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Command.binary)
+        process.arguments = ["events", "--private", "--kind", "summary"]
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = pipe
+        process.standardError = errors
+        try process.run()
+        // Its first line.
+        #expect(!pipe.fileHandleForReading.availableData.isEmpty)
+        let reader = process.processIdentifier
+        let children = try String(
+            contentsOfFile: "/proc/\(reader)/task/\(reader)/children", encoding: .utf8)
+        let agent = try #require(pid_t(children.split(separator: " ").first ?? ""))
+        kill(agent, SIGKILL)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 75)
+        let told = String(
+            decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        #expect(told.contains("its own agent died"))
+    }
+
     /// A FIFO that nobody empties, and a file: the alert's first line comes to the file, and
     /// the loop goes on.
     @Test func aPlaceThatTakesNothingHoldsUpNothing() throws {

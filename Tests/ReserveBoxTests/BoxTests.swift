@@ -466,6 +466,22 @@ extension BoxReader {
         #expect(try reason(forged { $0.head = 1 << 62 }) == "its ring is damaged")
     }
 
+    @Test func aWriterThatIsDeadAndNotYetBuriedIsNotAlive() throws {
+        #expect(BoxFacts.startTicks(of: getpid()) != nil)
+        var pid: pid_t = 0
+        let words: [UnsafeMutablePointer<CChar>?] = [strdup("/bin/true"), nil]
+        defer { words.forEach { free($0) } }
+        #expect(posix_spawn(&pid, "/bin/true", nil, nil, words, environ) == 0)
+        while true {
+            let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+            if stat.contains(") Z ") { break }
+            usleep(1000)
+        }
+        #expect(BoxFacts.startTicks(of: pid) == nil)
+        var status: Int32 = 0
+        #expect(waitpid(pid, &status, 0) == pid)
+    }
+
     @Test func aSymbolicLinkIsNotFollowed() throws {
         let place = Place()
         let target = Place()
