@@ -73,7 +73,9 @@ public struct LiveSource: ~Copyable {
     public mutating func read(
         limit: Int, _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(WatchError) -> Int {
+        // Looked at before: what it told last is then there to be read.
         let wasGone = isWriterGone
+        let hadEnded = reader.endedBootNanoseconds != nil
         let count = reader.read(
             limit: limit,
             skipped: { records in
@@ -81,10 +83,9 @@ public struct LiveSource: ~Copyable {
                 withUnsafeBytes(of: &record, body)
             }, body)
         if count == 0 {
-            if reader.endedBootNanoseconds != nil {
+            if hadEnded {
                 hasEnded = true
             } else if wasGone {
-                // It was gone before we looked for the last time: this is all there is.
                 hasEnded = true
                 throw .agentGone(path: path)
             } else {
