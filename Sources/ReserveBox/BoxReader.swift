@@ -44,22 +44,31 @@ public struct BoxReader: ~Copyable {
         facts = BoxFacts(header.pointee)
         copy = .allocate(byteCount: 64 * 1024, alignment: 16)
         switch start {
-        case .now:
-            // The head before the sequence that goes with it could be older than it: then one
-            // record is told twice as a state. The other way round one would be missed.
-            position = load(\.head)
-            nextSequence = load(\.next_sequence)
-            while true {
-                let again = load(\.head)
-                if again == position { break }
-                position = again
-                nextSequence = load(\.next_sequence)
-            }
+        case .now: (position, nextSequence) = end
         case .oldest:
-            position = load(\.tail)
-            nextSequence = firstSequence() ?? load(\.next_sequence)
+            // A writer that overtakes meanwhile would leave the one without the other.
+            repeat {
+                position = load(\.tail)
+                var probe = position
+                nextSequence =
+                    frame(at: &probe, end: load(\.head))?.sequence ?? load(\.next_sequence)
+            } while load(\.tail) != position
         }
         begunAt = nextSequence
+    }
+
+    /// Where the ring ends, and the sequence of the record that will come there.
+    ///
+    /// The head before the sequence that goes with it could be older than it: then one record
+    /// is told twice as a state. The other way round one would be missed.
+    private var end: (position: UInt64, sequence: UInt64) {
+        var head = load(\.head)
+        while true {
+            let sequence = load(\.next_sequence)
+            let again = load(\.head)
+            if again == head { return (head, sequence) }
+            head = again
+        }
     }
 
     /// Sequence of the first record that the ring is to give: states before it are told.
@@ -78,26 +87,16 @@ public struct BoxReader: ~Copyable {
 
     // MARK: what the box says of its writer
 
-    /// Turns of the writer's loop; 0: it has not begun.
-    public var beats: UInt64 { load(\.beats) }
+    /// When the writer's loop last turned; 0: it has not begun.
     public var beatBootNanoseconds: UInt64 { load(\.beat_boot_ns) }
     /// When the writer ended by itself; nil: it did not.
     public var endedBootNanoseconds: UInt64? {
         let ended = load(\.ended_boot_ns)
         return ended == 0 ? nil : ended
     }
-    /// States that found no slot: a reader that comes later does not know them.
+    /// Records of states that have no slot: a reader that comes later does not know them.
     public var unkept: UInt64 { load(\.unkept) }
-    /// Bytes that lie between this reader and the writer.
-    public var behindBytes: UInt64 { load(\.head) &- position }
     public var totalBytes: Int { mappedBytes }
-    /// Of the oldest record that the ring has; nil: it is empty.
-    public var oldestBootNanoseconds: UInt64? {
-        var probe = load(\.tail)
-        let record = frame(at: &probe, end: load(\.head))
-        guard let record, record.bytes.count >= 16 else { return nil }
-        return record.bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
-    }
 
     /// Whether the writer still runs: its process is there, and is the same.
     public var isWriterAlive: Bool {
@@ -165,15 +164,12 @@ public struct BoxReader: ~Copyable {
             guard position < end else { break }
             var next = position
             guard let record = frame(at: &next, end: end) else {
-                if next == position { catchUp() }
+                if next == position { catchUp(skipped) }
                 position = max(position, next)
                 continue
             }
             position = next
-            if record.sequence > nextSequence {
-                lost &+= record.sequence &- nextSequence
-                skipped(record.sequence &- nextSequence)
-            }
+            lose(until: record.sequence, skipped)
             nextSequence = record.sequence &+ 1
             body(record.bytes)
             count += 1
@@ -182,15 +178,25 @@ public struct BoxReader: ~Copyable {
     }
 
     /// Goes on at the oldest record that is left.
-    private mutating func catchUp() {
+    private mutating func catchUp(_ skipped: (UInt64) -> Void) {
         let tail = load(\.tail)
-        // Not overtaken and yet no frame: damaged memory. Go on with what comes from now on.
-        position = tail > position ? tail : load(\.head)
+        guard tail <= position else {
+            position = tail
+            return
+        }
+        // Not overtaken and yet no frame: damaged memory. What follows of it cannot be found,
+        // and of a dead writer nothing will come that would tell how much that was.
+        let (head, sequence) = end
+        position = head
+        lose(until: sequence, skipped)
+        nextSequence = max(nextSequence, sequence)
     }
 
-    private func firstSequence() -> UInt64? {
-        var probe = load(\.tail)
-        return frame(at: &probe, end: load(\.head))?.sequence
+    /// Counts and tells the records before `sequence` that did not come.
+    private mutating func lose(until sequence: UInt64, _ skipped: (UInt64) -> Void) {
+        guard sequence > nextSequence else { return }
+        lost &+= sequence &- nextSequence
+        skipped(sequence &- nextSequence)
     }
 
     /// A sound copy of the frame at `position`, which moves behind it; a skip moves it only.

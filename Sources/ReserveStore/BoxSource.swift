@@ -25,6 +25,7 @@ enum BoxSource {
         var bytes: [UInt8] = []
         RecordingFormat.appendSegmentOpening(to: &bytes)
         var state = StateKeeper()
+        var latest: UInt64 = 0
         reader.states { state.take($0) }
         for record in state.records() {
             record.withUnsafeBytes {
@@ -32,10 +33,18 @@ enum BoxSource {
                     RW_FRAME_REPEATED, $0, checksum: checksum, to: &bytes)
             }
         }
-        reader.read { record in
-            _ = RecordingFormat.appendFrame(
-                RW_FRAME_RECORD, record, checksum: checksum, to: &bytes)
+        func append(_ record: UnsafeRawBufferPointer) {
+            RecordingFormat.appendFrame(RW_FRAME_RECORD, record, checksum: checksum, to: &bytes)
+            latest = max(latest, record.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
         }
+        // A writer that is alive overwrites what was not copied yet; a box may be damaged.
+        reader.read(
+            skipped: { records in
+                let gap = rw_skipped(
+                    records: records, since: latest, reason: RW_SKIPPED_BEHIND, errno: 0,
+                    bootNanoseconds: latest)
+                withUnsafeBytes(of: gap, append)
+            }, append)
         return bytes
     }
 

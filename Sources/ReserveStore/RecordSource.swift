@@ -275,14 +275,27 @@ private final class GapRecord {
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(memory) }
 
     func fill(records: UInt64, since: UInt64, bootNanoseconds: UInt64) {
-        var record = rw_skipped()
-        record.header.stem = UInt16(RW_STEM_AGENT.rawValue)
-        record.header.kind = UInt16(RW_AGENT_SKIPPED.rawValue)
-        record.header.size = UInt32(MemoryLayout<rw_skipped>.size)
-        record.header.boot_ns = bootNanoseconds
-        record.records = records
-        record.since_boot_ns = since
-        record.reason = RW_SKIPPED_DAMAGED.rawValue
+        let record = rw_skipped(
+            records: records, since: since, reason: RW_SKIPPED_DAMAGED, errno: 0,
+            bootNanoseconds: bootNanoseconds)
         memory.storeBytes(of: record, as: rw_skipped.self)
+    }
+}
+
+extension rw_skipped {
+    /// Says that records are missing here.
+    init(
+        records: UInt64, since: UInt64, reason: rw_skipped_reason, errno: Int32,
+        bootNanoseconds: UInt64
+    ) {
+        self.init()
+        header.stem = UInt16(RW_STEM_AGENT.rawValue)
+        header.kind = UInt16(RW_AGENT_SKIPPED.rawValue)
+        header.size = UInt32(MemoryLayout<rw_skipped>.size)
+        header.boot_ns = bootNanoseconds
+        self.records = records
+        since_boot_ns = since
+        self.reason = reason.rawValue
+        error = errno
     }
 }

@@ -132,8 +132,9 @@ public final class SegmentWriter {
         }
         messages.append(
             "\(records) records came faster than they could be taken; the recording says so")
-        let gap = gapRecord(
-            records, since: sinceBootNanoseconds, reason: RW_SKIPPED_BEHIND, errno: 0, now: now)
+        let gap = rw_skipped(
+            records: records, since: sinceBootNanoseconds, reason: RW_SKIPPED_BEHIND, errno: 0,
+            bootNanoseconds: now)
         withUnsafeBytes(of: gap) { take($0, now: now) }
     }
 
@@ -282,8 +283,9 @@ public final class SegmentWriter {
         guard missing > 0 else { return }
         unrecorded += missing
         isAfterGap = true
-        let record = gapRecord(
-            missing, since: 0, reason: RW_SKIPPED_VANISHED, errno: ENOENT, now: now)
+        let record = rw_skipped(
+            records: missing, since: 0, reason: RW_SKIPPED_VANISHED, errno: ENOENT,
+            bootNanoseconds: now)
         withUnsafeBytes(of: record) { waiting.prepend($0, checksum: checksum) }
     }
 
@@ -346,27 +348,12 @@ public final class SegmentWriter {
             isAfterGap = true
             start(now)
             guard current != nil else { return }
-            let record = gapRecord(
-                lost.records, since: lost.sinceBootNanoseconds, reason: RW_SKIPPED_STORAGE,
-                errno: failing?.number ?? 0, now: now)
+            let record = rw_skipped(
+                records: lost.records, since: lost.sinceBootNanoseconds,
+                reason: RW_SKIPPED_STORAGE, errno: failing?.number ?? 0, bootNanoseconds: now)
             withUnsafeBytes(of: record) { waiting.append($0, checksum: checksum) }
         }
         gap = nil
         flush(now)
-    }
-
-    private func gapRecord(
-        _ records: UInt64, since: UInt64, reason: rw_skipped_reason, errno: Int32, now: UInt64
-    ) -> rw_skipped {
-        var record = rw_skipped()
-        record.header.stem = UInt16(RW_STEM_AGENT.rawValue)
-        record.header.kind = UInt16(RW_AGENT_SKIPPED.rawValue)
-        record.header.size = UInt32(MemoryLayout<rw_skipped>.size)
-        record.header.boot_ns = now
-        record.records = records
-        record.since_boot_ns = since
-        record.reason = reason.rawValue
-        record.error = errno
-        return record
     }
 }

@@ -122,6 +122,28 @@ extension BoxReader {
         #expect(seen + reader.lost == 60_000)
     }
 
+    @Test func whatDamageHidesIsCountedAtOnce() throws {
+        let place = Place()
+        var writer = try place.write()
+        for index in 1...10 { writer.publish(record(UInt64(index))) }
+        let ring = BoxSize(ringBytes: 64 << 10).ringOffset
+        let frame = MemoryLayout<rw_box_frame>.size + 32
+        let descriptor = open(place.path, O_RDWR)
+        // The size in the fifth frame.
+        #expect(pwrite(descriptor, [UInt32(7)], 4, off_t(ring + 4 * frame + 8)) == 4)
+        close(descriptor)
+        var reader = try place.read()
+        var skipped: [UInt64] = []
+        var read: [UInt64] = []
+        reader.read(skipped: { skipped.append($0) }, { read.append(number($0)) })
+        #expect(read == [1, 2, 3, 4])
+        #expect(skipped == [6])
+        #expect(reader.lost == 6)
+        writer.publish(record(11))
+        #expect(reader.numbers() == [11])
+        #expect(reader.lost == 6)
+    }
+
     @Test func aReaderThatBeginsNowSeesOnlyWhatComes() throws {
         let place = Place()
         var writer = try place.write()

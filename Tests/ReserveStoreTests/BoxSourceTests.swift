@@ -56,4 +56,23 @@ import Testing
         #expect(reading.records.count > 100)
         #expect(reading.states.first == records.first)
     }
+
+    @Test func whatABoxLostIsTold() throws {
+        let place = Place()
+        let records = Sample.stream(100)
+        do {
+            var box = try place.write(ringBytes: 1 << 20)
+            Self.publish(records, &box)
+        }
+        // Of the eleventh frame the size: what follows it cannot be found any more.
+        let head = try BoxFile.open(path: place.path, start: .oldest).totalBytes - 1 << 20
+        let frame = head + records[..<10].reduce(0) { $0 + 16 + ($1.count + 7) & ~7 }
+        let descriptor = open(place.path, O_RDWR)
+        #expect(pwrite(descriptor, [UInt32(1)], 4, off_t(frame + 8)) == 4)
+        close(descriptor)
+        let reading = try Reading(place.path)
+        #expect(reading.records.prefix(10) == records.prefix(10))
+        #expect(reading.records.count == 11)
+        #expect(reading.skipped.map(\.records) == [UInt64(records.count - 10)])
+    }
 }
