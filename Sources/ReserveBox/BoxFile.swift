@@ -114,12 +114,7 @@ public enum BoxFile {
         defer { close(descriptor) }
         guard rw_file_is_locked(descriptor) == 1 else { return nil }
         // The kernel does not tell whose such a lock is; the box does.
-        var header = rw_box_header()
-        let count = withUnsafeMutableBytes(of: &header) {
-            pread(descriptor, $0.baseAddress, $0.count, 0)
-        }
-        let isWhole = count == MemoryLayout<rw_box_header>.size
-        return isWhole ? Int32(bitPattern: header.writer_pid) : 0
+        return header(of: descriptor).map { Int32(bitPattern: $0.writer_pid) } ?? 0
     }
 
     /// Opens the box at `path` for reading, after it was looked at from all sides.
@@ -184,22 +179,39 @@ public enum BoxFile {
     }
 
     /// How often the loop of a box's writer turned; 0 as long as there is no box.
-    public static func beats(of descriptor: Int32) -> UInt64 {
+    public static func beats(of descriptor: Int32) -> UInt64 { header(of: descriptor)?.beats ?? 0 }
+
+    /// Whether a file begins like a box, sound or not.
+    public static func isBox(_ path: String) -> Bool {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return header(of: descriptor, atLeast: MemoryLayout.size(ofValue: BoxFacts.magic))
+            .map(isMagic) ?? false
+    }
+
+    /// nil: there are fewer bytes than were asked for.
+    private static func header(
+        of descriptor: Int32, atLeast bytes: Int = MemoryLayout<rw_box_header>.size
+    ) -> rw_box_header? {
         var header = rw_box_header()
         let count = withUnsafeMutableBytes(of: &header) {
             pread(descriptor, $0.baseAddress, $0.count, 0)
         }
-        return count == MemoryLayout<rw_box_header>.size ? header.beats : 0
+        return count >= bytes ? header : nil
+    }
+
+    private static func isMagic(_ header: rw_box_header) -> Bool {
+        withUnsafeBytes(of: header.magic) { magic in
+            (0..<8).allSatisfy { magic[$0] == BoxFacts.magic[$0] }
+        }
     }
 
     /// Why a segment is not to be read as a box, or nil.
     static func problem(
         _ header: UnsafePointer<rw_box_header>, bytes: Int, ofThisBoot: Bool
     ) -> String? {
-        let isMagic = withUnsafeBytes(of: header.pointee.magic) { magic in
-            (0..<8).allSatisfy { magic[$0] == BoxFacts.magic[$0] }
-        }
-        guard isMagic else { return "it does not begin like one" }
+        guard isMagic(header.pointee) else { return "it does not begin like one" }
         guard header.pointee.version == UInt32(RW_BOX_VERSION) else {
             return "its layout has version \(header.pointee.version), ours is \(RW_BOX_VERSION)"
         }

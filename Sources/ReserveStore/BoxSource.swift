@@ -7,17 +7,6 @@ import ReserveRecord
 
 /// The black box of an agent, alive or dead, read as a recording.
 enum BoxSource {
-    /// Whether a file is a black box.
-    static func isBox(_ path: String) -> Bool {
-        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        // "RWBOX", and two bytes that no text has: box.h.
-        let magic: [UInt8] = [0x52, 0x57, 0x42, 0x4f, 0x58, 0x00, 0xff, 0x0a]
-        var begin = [UInt8](repeating: 0, count: magic.count)
-        return read(descriptor, &begin, begin.count) == begin.count && begin == magic
-    }
-
     /// All that a box has at this moment, as the bytes of a segment.
     static func segment(of path: String) throws(StoreError) -> [UInt8] {
         var reader = try open(path)

@@ -2,6 +2,7 @@
 
 import CZstd
 import Glibc
+import ReserveBox
 
 /// All bytes of one recording's file or segment: read, or decompressed, into memory.
 final class SegmentData {
@@ -17,7 +18,7 @@ final class SegmentData {
     private static let largestReadBytes = 1 << 28
 
     init(path: String) throws(StoreError) {
-        if BoxSource.isBox(path) {
+        if BoxFile.isBox(path) {
             let segment = try BoxSource.segment(of: path)
             let copy = UnsafeMutableRawBufferPointer.allocate(
                 byteCount: segment.count, alignment: 16)
