@@ -36,11 +36,9 @@ final class SegmentData {
             isCut = false
             return
         }
-        let (whole, isCut) = Self.decompress(stored)
+        (bytes, isCut) = Self.decompress(stored)
         Self.release(stored, isMapped: isMapped)
-        bytes = UnsafeRawBufferPointer(whole)
         self.isMapped = false
-        self.isCut = isCut
     }
 
     deinit { Self.release(bytes, isMapped: isMapped) }
@@ -91,7 +89,7 @@ final class SegmentData {
     /// As much as is sound; of a cut segment all that lies before the cut.
     private static func decompress(
         _ source: UnsafeRawBufferPointer
-    ) -> (UnsafeMutableRawBufferPointer, isCut: Bool) {
+    ) -> (UnsafeRawBufferPointer, isCut: Bool) {
         let context = ZSTD_createDCtx()
         defer { ZSTD_freeDCtx(context) }
         let claimed = ZSTD_getFrameContentSize(source.baseAddress, source.count)
@@ -129,9 +127,6 @@ final class SegmentData {
                 break
             }
         }
-        let whole = UnsafeMutableRawBufferPointer.allocate(byteCount: used, alignment: 16)
-        whole.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[..<used]))
-        memory.deallocate()
-        return (whole, isCut)
+        return (UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(memory)[..<used]), isCut)
     }
 }
