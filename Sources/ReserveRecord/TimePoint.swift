@@ -46,10 +46,10 @@ public enum TimePoint: Equatable, Sendable {
         switch self {
         case .absolute(let time): return time
         case .timeOfDay(let time):
-            let midnight = begin - (begin % Self.day + Self.day) % Self.day
-            let onThatDay = midnight + time
+            let midnight = begin &- (begin % Self.day + Self.day) % Self.day
+            let onThatDay = midnight &+ time
             // A second of grace: the begin as it is shown may be rounded.
-            return onThatDay + Self.second < begin ? onThatDay + Self.day : onThatDay
+            return onThatDay &+ Self.second < begin ? onThatDay &+ Self.day : onThatDay
         case .afterBegin(let distance): return begin &+ distance
         case .beforeEnd(let distance): return end &- distance
         }

@@ -138,7 +138,7 @@ public final class RecordSource {
         _ record: UnsafeRawBufferPointer, isState: Bool, isCounted: Bool = true
     ) -> Entry {
         let header = record.loadUnaligned(as: rw_header.self)
-        if !isState, isCounted { recordsBefore += 1 }
+        if !isState, isCounted { recordsBefore &+= 1 }
         let isHost =
             header.stem == UInt16(RW_STEM_AGENT.rawValue)
             && header.kind == UInt16(RW_AGENT_HOST.rawValue)

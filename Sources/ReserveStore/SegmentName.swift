@@ -68,12 +68,17 @@ struct SegmentListing {
             files.append(
                 File(
                     name: name, bytes: UInt64(max(0, status.st_size)),
-                    modified: Int64(status.st_mtim.tv_sec) * 1_000_000_000
-                        + Int64(status.st_mtim.tv_nsec)))
+                    modified: nanoseconds(status.st_mtim)))
         }
         files.sort {
             ($0.name.number, $0.name.isCompressed ? 0 : 1)
                 < ($1.name.number, $1.name.isCompressed ? 0 : 1)
         }
     }
+}
+
+/// Since 1970; a file may bear any time, and what lies beyond three centuries is cut to that.
+private func nanoseconds(_ time: timespec) -> Int64 {
+    let most = Int(Int64.max / 1_000_000_000) - 1
+    return Int64(max(-most, min(time.tv_sec, most))) * 1_000_000_000 + Int64(time.tv_nsec)
 }

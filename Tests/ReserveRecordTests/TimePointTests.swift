@@ -55,4 +55,13 @@ import Testing
         #expect(at("23:59:30") == begin + 30 * Self.second)
         #expect(at("00:01") == begin + 120 * Self.second)
     }
+
+    /// A recording may say that it begins at any time.
+    @Test(arguments: [Int64.min, .min + 1, .max]) func noBeginIsTooFarAway(begin: Int64) {
+        for text in ["00:00", "23:59:59", "+7d", "-7d"] {
+            let point = TimePoint(text)
+            #expect(point != nil)
+            _ = point?.resolved(begin: begin, end: begin)
+        }
+    }
 }

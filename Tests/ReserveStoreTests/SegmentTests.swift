@@ -2,6 +2,7 @@
 
 import CRecord
 import Foundation
+import Glibc
 import ReserveRecord
 import ReserveStore
 import Testing
@@ -55,6 +56,41 @@ import Testing
             before += alone.records.count
         }
         #expect(before == records.count)
+    }
+
+    @Test func aSegmentMayClaimAnyNumberOfRecordsBeforeIt() throws {
+        let scratch = try Scratch()
+        let checksum = Checksum()
+        var bytes: [UInt8] = []
+        RecordingFormat.appendSegmentOpening(to: &bytes)
+        var begin = rw_segment_begin()
+        begin.number = 1
+        begin.records_before = .max
+        withUnsafeBytes(of: begin) {
+            _ = RecordingFormat.appendFrame(RW_FRAME_BEGIN, $0, checksum: checksum, to: &bytes)
+        }
+        for record in Sample.stream(3) {
+            record.withUnsafeBytes {
+                _ = RecordingFormat.appendFrame(
+                    RW_FRAME_RECORD, $0, checksum: checksum, to: &bytes)
+            }
+        }
+        try scratch.write(bytes, to: "00000001.rwr")
+        #expect(try Reading(scratch.path).records == Sample.stream(3))
+    }
+
+    @Test func aSegmentMayBearAnyTime() throws {
+        let scratch = try Scratch()
+        let path = "\(scratch.path)/00000001.rwr"
+        _ = try Self.record(Sample.stream(3), to: scratch.path, Self.settings())
+        for seconds in [100_000_000_000, -100_000_000_000] {
+            let times = [
+                timespec(tv_sec: seconds, tv_nsec: 0), timespec(tv_sec: seconds, tv_nsec: 0),
+            ]
+            #expect(utimensat(AT_FDCWD, path, times, 0) == 0)
+            _ = try Self.record(Sample.stream(3), to: scratch.path, Self.settings())
+        }
+        #expect(try Reading(path).records == Sample.stream(3))
     }
 
     @Test func aSegmentIsClosedBySizeOrByAge() throws {
