@@ -63,17 +63,13 @@ struct SegmentStore {
     }
 
     /// Deletes the oldest until another segment has room, and what is too old.
-    mutating func makeRoom(now: UInt64) {
-        let real = Clock.realNanoseconds()
+    mutating func makeRoom() {
         var total = closed.reduce(0) { $0 + $1.bytes }
         while let oldest = closed.first {
             let isBeyond =
                 settings.keepBytes > 0
                 && total + settings.largestSegmentBytes > settings.keepBytes
-            let isOld =
-                settings.keepNanoseconds > 0
-                && real - oldest.closed > Int64(clamping: settings.keepNanoseconds)
-            guard isBeyond || isOld else { return }
+            guard isBeyond || isTooOld(oldest) else { return }
             closed.removeFirst()
             total -= oldest.bytes
             if compressor?.number == oldest.number {
@@ -91,13 +87,14 @@ struct SegmentStore {
         }
     }
 
+    private func isTooOld(_ segment: Closed) -> Bool {
+        settings.keepNanoseconds > 0
+            && Clock.realNanoseconds() &- segment.closed > Int64(clamping: settings.keepNanoseconds)
+    }
+
     /// A step of compression; and what is too old goes.
     mutating func turn(openNumber: UInt64) {
-        if settings.keepNanoseconds > 0, let oldest = closed.first,
-            Clock.realNanoseconds() - oldest.closed > Int64(clamping: settings.keepNanoseconds)
-        {
-            makeRoom(now: 0)
-        }
+        if let oldest = closed.first, isTooOld(oldest) { makeRoom() }
         guard settings.compresses else { return }
         if compressor == nil { beginCompression(openNumber: openNumber) }
         step()

@@ -235,7 +235,7 @@ public final class SegmentWriter {
     }
 
     private func start(_ now: UInt64) {
-        store.makeRoom(now: now)
+        store.makeRoom()
         do throws(StoreError) {
             current = try begin(now)
         } catch {
