@@ -40,9 +40,7 @@ struct rw_writer {
 	_Atomic uint32_t bell; // rung when there is something; what the thread sleeps on
 	_Atomic uint32_t closing;
 	_Atomic uint32_t ended;
-	_Atomic int thread_id;
 	_Atomic uint64_t written_lines;
-	_Atomic uint64_t written_bytes;
 	_Atomic uint64_t last_ns;
 	_Atomic uint64_t worst_ns;
 	_Atomic int error;
@@ -92,7 +90,6 @@ static void deliver(struct rw_writer *writer, struct line_head *head)
 	atomic_store(&writer->last_ns, took_ns);
 	if (took_ns > atomic_load(&writer->worst_ns))
 		atomic_store(&writer->worst_ns, took_ns);
-	atomic_fetch_add(&writer->written_bytes, head->length);
 	atomic_fetch_add(&writer->written_lines, 1);
 }
 
@@ -100,7 +97,6 @@ static void *run(void *argument)
 {
 	struct rw_writer *writer = argument;
 
-	atomic_store(&writer->thread_id, (int)syscall(SYS_gettid));
 	// It writes to what is open already.
 	rw_keep_capabilities(0, 0);
 	while (!atomic_load(&writer->error)) {
@@ -179,19 +175,16 @@ int rw_writer_put(struct rw_writer *writer, const void *line, size_t length, uin
 
 struct rw_writer_state rw_writer_state(struct rw_writer *writer)
 {
+	int error = atomic_load(&writer->error);
+
 	return (struct rw_writer_state){
 		.lines = atomic_load(&writer->written_lines),
-		.bytes = atomic_load(&writer->written_bytes),
 		.last_ns = atomic_load(&writer->last_ns),
 		.worst_ns = atomic_load(&writer->worst_ns),
-		.waiting_bytes = atomic_load(&writer->head) - atomic_load(&writer->tail),
-		.error = atomic_load(&writer->error),
+		.waiting_bytes =
+			error ? 0 : atomic_load(&writer->head) - atomic_load(&writer->tail),
+		.error = error,
 	};
-}
-
-int rw_writer_thread(struct rw_writer *writer)
-{
-	return atomic_load(&writer->thread_id);
 }
 
 void rw_writer_close(struct rw_writer *writer, int milliseconds)

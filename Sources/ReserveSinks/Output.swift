@@ -126,7 +126,8 @@ public struct ThreadedOutput: ~Copyable {
     private let writer: OpaquePointer
     private let descriptor: Int32
     private let closesAtEnd: Bool
-    public private(set) var lost: UInt64 = 0
+    private var handed: UInt64 = 0
+    private var refused: UInt64 = 0
 
     /// nil: no memory or no thread could be had.
     public init?(descriptor: Int32, capacityBytes: Int, closesAtEnd: Bool) {
@@ -144,9 +145,17 @@ public struct ThreadedOutput: ~Copyable {
     /// Hands one line over. Never waits.
     public mutating func append(_ bytes: UnsafeRawBufferPointer, since bootNanoseconds: UInt64 = 0)
     {
-        if rw_writer_put(writer, bytes.baseAddress, bytes.count, bootNanoseconds) != 0 {
-            lost &+= 1
+        if rw_writer_put(writer, bytes.baseAddress, bytes.count, bootNanoseconds) == 0 {
+            handed &+= 1
+        } else {
+            refused &+= 1
         }
+    }
+
+    /// Lines that found no room, or were not written when an error ended it.
+    public var lost: UInt64 {
+        let state = rw_writer_state(writer)
+        return state.error == 0 ? refused : refused &+ (handed &- state.lines)
     }
 
     public func finish(withinMilliseconds limit: Int32) {

@@ -90,3 +90,28 @@ import Testing
         }
     }
 }
+
+@Suite struct ThreadedOutputTests {
+    @Test func whatWaitsWhenAnErrorEndsItIsLost() throws {
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        let opened = ThreadedOutput(
+            descriptor: ends[1], capacityBytes: 1 << 18, closesAtEnd: true)
+        guard var output = opened else {
+            Issue.record("no thread")
+            return
+        }
+        // More than a pipe takes.
+        let line = [UInt8](repeating: 0x61, count: 1000)
+        for _ in 0..<200 { line.withUnsafeBytes { output.append($0) } }
+        let before = output.lost
+        #expect(before == 0)
+        close(ends[0])
+        while output.failure == 0 { usleep(1000) }
+        line.withUnsafeBytes { output.append($0) }
+        let (lost, written, waiting) = (output.lost, output.state.lines, output.waitingBytes)
+        #expect(written < 200)
+        #expect(lost == 201 - written)
+        #expect(waiting == 0)
+    }
+}

@@ -15,10 +15,9 @@ struct rw_writer;
 /// What became of the lines so far; each field is written by the thread alone.
 struct rw_writer_state {
 	uint64_t lines; ///< written whole
-	uint64_t bytes;
 	uint64_t last_ns; ///< from the time given with the last line to its last byte written
 	uint64_t worst_ns;
-	uint64_t waiting_bytes;
+	uint64_t waiting_bytes; ///< after an error nothing waits: what is not written is lost
 	int32_t error; ///< errno that ended it, or 0
 	int32_t reserved;
 };
@@ -36,9 +35,6 @@ __attribute__((swift_attr("@_noAllocation"))) int rw_writer_put(struct rw_writer
 
 /// How it stands.
 struct rw_writer_state rw_writer_state(struct rw_writer *_Nonnull writer);
-
-/// The thread's id.
-int rw_writer_thread(struct rw_writer *_Nonnull writer);
 
 /// Lets the thread finish what waits, at most so long, then ends it. A thread that is stuck
 /// in write(2) is left behind with its memory: it ends with the process.
