@@ -65,13 +65,6 @@ int rw_tcp_receive_buffers(uint32_t *_Nonnull bytes, uint32_t capacity);
 /// buffer of its own. 0: anything else, pseudo terminals too.
 int rw_is_serial_terminal(int descriptor);
 
-/// Has write(2) of a terminal take its buffer now: it keeps it for all later writes of up to
-/// so many bytes at once.
-#define RW_TERMINAL_CHUNK 1024
-
-/// mallopt(3): memory from free(3) is kept, and so much is there before it is asked for.
-void rw_keep_memory(size_t bytes);
-
 /// prctl(2) PR_SET_PDEATHSIG: SIGTERM when the parent dies. -ESRCH: it is gone already.
 int rw_end_with_parent(int parent);
 
