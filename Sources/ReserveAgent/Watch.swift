@@ -19,6 +19,8 @@ public struct Watch: ~Copyable {
     private let pressure: PressureFile
     private let vmstat: VmstatFallback
     private var exposure: ExposureFiles
+    /// To be mended when the host is calm: it opens files, and asks for a lock of the kernel's.
+    private var followsOldSwaps = false
     /// Only where the kernel refuses to sample the zones by itself.
     private var zoneinfo: ZoneinfoFallback?
     private let swaps: SwapTable
@@ -106,7 +108,7 @@ public struct Watch: ~Copyable {
         var records: [[UInt8]] = []
         swaps.read(bootNanoseconds: now) { records.append([UInt8]($0)) }
         for record in records { record.withUnsafeBytes { take($0) } }
-        exposure.follow(disks: stream.model.picture.nbdDisksWithSwap)
+        followsOldSwaps = true
         nextExposure = 0
     }
 
@@ -195,6 +197,10 @@ public struct Watch: ~Copyable {
         }
         if now >= nextExposure, stream.model.picture.verdict.state <= .calm {
             nextExposure = now + 10 * Self.second
+            if followsOldSwaps {
+                followsOldSwaps = false
+                exposure.follow(disks: stream.model.picture.nbdDisksWithSwap)
+            }
             var record = exposure.sample(bootNanoseconds: now)
             withUnsafeBytes(of: &record) { take($0) }
         }
