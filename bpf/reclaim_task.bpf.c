@@ -200,19 +200,18 @@ int BPF_PROG(task_wrote, void *folio)
 }
 
 /* A task may change again while it is sent: what came after goes with the next record. */
-static __always_inline bool send_reclaim_task(struct reclaim_task *task)
+static __always_inline void send_reclaim_task(struct reclaim_task *task)
 {
 	struct rw_reclaim_task *record;
 
 	record = begin_record(RW_STEM_DIRECT_RECLAIM, RW_DIRECT_RECLAIM_TASK, sizeof(*record));
 	if (!record)
-		return false;
+		return;
 	task->sent_report = rw_shared.reports + 1;
 	record->task = task->task;
 	record->first_boot_ns = task->first_boot_ns;
 	record->figures = task->figures;
 	submit_record(record, RW_STEM_DIRECT_RECLAIM);
-	return true;
 }
 
 static long report_reclaim_task(struct bpf_map *map, __u64 *life, struct reclaim_task *task,

@@ -146,11 +146,3 @@ int rw_terminal_reopen(int descriptor)
 		opened = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
 	return opened < 0 ? -errno : opened;
 }
-
-uint64_t rw_process_cpu_ns(void)
-{
-	struct timespec used = {0};
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-	return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
-}

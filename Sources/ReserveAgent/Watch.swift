@@ -137,7 +137,7 @@ public struct Watch: ~Copyable {
         drain()
         tellSecond(rw_boot_ns())
         tellTotals(rw_boot_ns())
-        tell(.init(RW_AGENT_STOPPED.rawValue))
+        tell(RW_AGENT_STOPPED)
         box.end(at: rw_boot_ns())
         sinks.flush(rw_boot_ns())
         stream.finish(withinMilliseconds: 2000)
@@ -206,7 +206,7 @@ public struct Watch: ~Copyable {
         }
         // A summary is made of the totals of its own moment.
         if now >= nextTotals || stream.model.isSummaryDue(at: now) { tellTotals(now) }
-        tell(.init(RW_AGENT_TICK.rawValue))
+        tell(RW_AGENT_TICK)
         tellStanding(now)
         sinks.flush(now)
         stream.flush()

@@ -45,7 +45,7 @@ public struct LiveKernel: ~Copyable {
         facts: KernelFacts, settings: Settings
     ) throws(WatchError) -> LiveKernel {
         var plan = HookPlan(facts: facts, armed: settings.armed)
-        // Each turn strikes one program; there are fewer programs than turns.
+        // Each turn strikes one way to have a signal. A kernel that refuses more cannot be watched.
         for _ in 0..<32 {
             let choices = plan.choices
             switch try tryLoading(choices: choices, facts: facts, settings: settings) {

@@ -86,17 +86,16 @@ extension RecordDecoder {
     }
 
     static func takerTotal(_ record: rw_taker) -> Taker {
-        var allocation = ReserveAllocation(
+        let allocation = ReserveAllocation(
             task: task(record.task), serial: 0, gfpFlags: record.gfp_flags,
             order: record.largest_order, context: context(record.context),
             entitlement: Entitlement(rawValue: record.entitlement))
-        allocation.stack = record.stack < 0 ? nil : UInt32(record.stack)
         var taker = Taker(allocation)
         taker.allocations = record.allocations
         taker.pages = record.pages
         taker.gfpFlags = record.gfp_flags
         taker.largestOrder = record.largest_order
-        taker.stack = allocation.stack
+        taker.stack = stackID(record.stack)
         return taker
     }
 

@@ -77,7 +77,7 @@ extension RecordDecoder {
             task: task(record.task), beganBootNanoseconds: record.began_boot_ns,
             durationNanoseconds: record.duration_ns, reclaimedPages: record.reclaimed_pages,
             gfpFlags: record.gfp_flags, order: record.order)
-        stay.stack = record.stack < 0 ? nil : UInt32(record.stack)
+        stay.stack = stackID(record.stack)
         stay.isKernelThread = record.is_kernel_thread != 0
         return stay
     }

@@ -53,16 +53,16 @@ struct TopLoop: ~Copyable {
     mutating func run() {
         continued = rw_terminal_continued()
         var begun = rw_boot_ns()
-        var used = rw_process_cpu_ns()
+        var used = rw_cpu_ns()
         var planned: UInt64 = 0
         while true {
             let now = rw_boot_ns()
             let late = now - begun
-            let worked = rw_process_cpu_ns() - used
+            let worked = rw_cpu_ns() - used
             if late > planned + worked + Self.away { wasAway(from: begun + planned, to: now) }
             wasStopped = false
             begun = now
-            used = rw_process_cpu_ns()
+            used = rw_cpu_ns()
             if isDue(now) { draw(now) }
             if terminal.failure != 0 { return }
             planned = wait(now)

@@ -106,7 +106,4 @@ unsigned rw_terminal_continued(void);
 /// Falls back to the descriptor itself, duplicated.
 int rw_terminal_reopen(int descriptor);
 
-/// CPU time of this process in nanoseconds.
-uint64_t rw_process_cpu_ns(void);
-
 #endif

@@ -966,7 +966,6 @@ enum rw_known {
 	RW_KNOWN_SLAB_OBJECTS = 4194304, /* kmalloc and kfree: armed */
 	RW_KNOWN_SOCKETS_MARKED = 8388608,
 	RW_KNOWN_SWAP_DEVICES = 16777216,
-	RW_KNOWN_SELF = 33554432, /* pages and reclaims of the watch itself */
 	RW_KNOWN_RECLAIM_TASKS = 67108864,
 	RW_KNOWN_PAGE_TASKS = 134217728, /* armed */
 };
