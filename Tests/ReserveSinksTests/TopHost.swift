@@ -8,6 +8,7 @@ import ReserveModel
 struct TopHost {
     static let begin: UInt64 = 100_000_000_000
     var events: [Event] = []
+    private let facts: HostFacts
 
     static func name(_ text: String) -> FixedName {
         Array(text.utf8).withUnsafeBytes { FixedName(bytes: $0) }
@@ -26,7 +27,13 @@ struct TopHost {
         // 1970-01-02 00:01:40 at the first event.
         host.realtimeOffsetNanoseconds = 86_400_000_000_000
         host.slowThresholdNanoseconds = 50_000_000
-        add(0, .host(host))
+        facts = host
+        start(0)
+    }
+
+    /// An agent's start: its first record.
+    mutating func start(_ milliseconds: UInt64) {
+        add(milliseconds, .host(facts))
     }
 
     /// - Parameter milliseconds: since the first event.

@@ -281,6 +281,44 @@ private func type(_ session: TopSession, _ text: String) {
         #expect(session.player.now == 9_000_000_000)
     }
 
+    /// The agent was started anew while the host ran on: one clock, two agents.
+    @Test func goingBackBehindAnAgentsStartShowsTheOneBefore() {
+        var host = TopHost.pressed()
+        host.start(20_000)
+        for second in 20..<30 as Range<UInt64> {
+            host.zone(second * 1000 + 100, free: second * 50)
+            host.counters(second * 1000 + 200)
+        }
+        func real(_ seconds: UInt64) -> TopMoment {
+            .real(86_400_000_000_000 + Int64(Self.begin(seconds * 1000)))
+        }
+        let session = host.session()
+        session.goToEnd()
+        // There and back, and over the start once more.
+        for second in [4, 27, 8, 24, 2, 21, 5] as [UInt64] {
+            _ = session.go(to: real(second))
+            let fresh = host.session()
+            _ = fresh.go(to: real(second))
+            #expect(session.player.now == Self.begin((second - 1) * 1000 + 200))
+            #expect(frame(session) == frame(fresh), "second \(second)")
+        }
+    }
+
+    @Test func goingBackEndsAtTheBeginOfTheBootThatIsShown() {
+        var host = TopHost.pressed()
+        host.events.append(Event(bootNanoseconds: 5_000_000_000, cpu: 0, body: .host(HostFacts())))
+        for second in 6..<40 as Range<UInt64> {
+            host.events.append(Event(bootNanoseconds: second * 1_000_000_000, cpu: 0, body: .tick))
+        }
+        let session = host.session()
+        session.goToEnd()
+        session.player.seek(to: 20_000_000_000)
+        #expect(session.player.now == 20_000_000_000)
+        session.player.seek(to: 1_000_000_000)
+        #expect(session.player.now == 5_000_000_000)
+        #expect(session.player.model.picture.nodes.isEmpty)
+    }
+
     @Test func whatWasTrueBeforeIsKnownAndNotTold() {
         let events = TopHost.pressed().events
         let source = TopSource(

@@ -42,6 +42,9 @@ public struct TopSource {
 public final class TopPlayer {
     private struct Moment {
         var position: Int
+        /// Boots that ended before it, and CLOCK_BOOTTIME of its own.
+        var boot: Int
+        var bootNanoseconds: UInt64
         var model: Model
         var history: TopHistory
         var rates: TopRates
@@ -55,7 +58,10 @@ public final class TopPlayer {
     /// The event that comes next.
     private(set) var position: Int
     private var available: Range<Int>
+    /// By position, which is by time within a boot.
     private var kept: [Moment] = []
+    /// The boot that is shown: how many ended before it.
+    private var boot = 0
     private var spacing: UInt64 = TopPlayer.closest
     private var notices = NoticeQueue(capacity: 512)
     private let start: Moment
@@ -71,7 +77,8 @@ public final class TopPlayer {
         available = source.look()
         position = available.lowerBound
         start = Moment(
-            position: position, model: model, history: history, rates: rates)
+            position: position, boot: 0, bootNanoseconds: 0, model: model, history: history,
+            rates: rates)
     }
 
     public var isLive: Bool { source.isLive }
@@ -186,14 +193,15 @@ public final class TopPlayer {
         let event = record.event
         if case .host = event.body, model.picture.host != nil {
             // Another agent: nothing of the former one's totals is true any more.
-            if isOtherBoot(event) { history = TopHistory() }
+            if isOtherBoot(event) {
+                history = TopHistory()
+                boot += 1
+            }
             model = Model(policy: model.policy)
             rates = TopRates()
-            kept.append(
-                Moment(position: position, model: model, history: history, rates: rates))
-        }
-        if kept.last.map({ now >= $0.model.picture.nowBootNanoseconds &+ spacing }) ?? true {
-            keep()
+            keep(event.bootNanoseconds)
+        } else if kept.last.map({ now >= $0.bootNanoseconds &+ spacing }) ?? true {
+            keep(now)
         }
         model.apply(event, notices: &notices)
         if case .stopped = event.body { hasStopped = true } else { hasStopped = false }
@@ -204,9 +212,12 @@ public final class TopPlayer {
         position += 1
     }
 
-    private func keep() {
+    private func keep(_ bootNanoseconds: UInt64) {
         if let last = kept.last, position <= last.position { return }
-        kept.append(Moment(position: position, model: model, history: history, rates: rates))
+        kept.append(
+            Moment(
+                position: position, boot: boot, bootNanoseconds: bootNanoseconds, model: model,
+                history: history, rates: rates))
         guard kept.count > Self.mostKept else { return }
         // Every other goes; the first stays.
         var index = 1
@@ -217,9 +228,12 @@ public final class TopPlayer {
         spacing *= 2
     }
 
+    /// Back within the boot that is shown, to its begin at the furthest.
     private func restore(before moment: UInt64) {
-        let last = kept.last(where: { $0.model.picture.nowBootNanoseconds <= moment })
-        restore(last ?? kept.first)
+        let shown = boot
+        let last = kept.last(where: { $0.boot == shown && $0.bootNanoseconds <= moment })
+        restore(last ?? kept.last(where: { $0.boot < shown }) ?? kept.first)
+        while boot < shown, !isAtEnd { advanceOne() }
     }
 
     private func restore(beforeRecord record: Int) {
@@ -233,5 +247,6 @@ public final class TopPlayer {
         history = moment.history
         rates = moment.rates
         position = moment.position
+        boot = moment.boot
     }
 }
