@@ -198,15 +198,12 @@ public struct ReportCollector: Sendable {
         case .start, .summary, .stack: return
         default: break
         }
-        var text = ""
-        var lines = TextLines()
-        let skipped = model.picture.host == nil ? 3 : 15
-        lines.write(notice, picture: model.picture) { bytes in
-            guard bytes.count > skipped else { return }
-            text = String(decoding: bytes[skipped..<(bytes.count - 1)], as: UTF8.self)
+        let failure = SwapPathFailure(notice.body)
+        guard TextLines.isForPeople(notice), !isRepeated(failure, at: notice.bootNanoseconds)
+        else { return }
+        let text = written(capacityBytes: TextLines.lineBytes) {
+            $0.noticeText(notice, picture: model.picture)
         }
-        guard !text.isEmpty else { return }
-        if isRepeated(notice) { return }
         if case .alert(let alert) = notice.body {
             if alerts.count < Self.mostAlerts {
                 alerts.append(
@@ -225,26 +222,20 @@ public struct ReportCollector: Sendable {
             marks.remove(at: index)
             marksLeftOut += 1
         }
-        var mark = ReportMark(
-            at: notice.bootNanoseconds, severity: notice.severity, kind: notice.kind, text: text)
-        switch notice.body {
-        case .nbdFailed, .swapFailed: mark.isFailure = true
-        default: break
-        }
-        marks.append(mark)
+        marks.append(
+            ReportMark(
+                at: notice.bootNanoseconds, severity: notice.severity, kind: notice.kind,
+                text: text, failure: failure))
     }
 
     /// Of failures within a second only the first is a line, with the number of all.
-    private mutating func isRepeated(_ notice: Notice) -> Bool {
-        switch notice.body {
-        case .nbdFailed, .swapFailed: break
-        default: return false
-        }
-        let since = notice.bootNanoseconds &- min(notice.bootNanoseconds, 1_000_000_000)
+    private mutating func isRepeated(_ failure: SwapPathFailure?, at now: UInt64) -> Bool {
+        guard let failure else { return false }
+        let since = now &- min(now, 1_000_000_000)
         var index = marks.count
         while index > 0, marks[index - 1].at > since {
             index -= 1
-            if marks[index].kind == notice.kind, marks[index].isFailure {
+            if marks[index].failure == failure {
                 marks[index].times += 1
                 return true
             }

@@ -121,9 +121,10 @@ struct ReportMark: Sendable {
     var severity: Notice.Severity
     var kind: NoticeKind
     var text: String
+    /// What failed; nil: nothing did.
+    var failure: SwapPathFailure?
     /// How many of the same came within a second: failures come by the thousand.
     var times = 1
-    var isFailure = false
 
     var sentence: String { times > 1 ? "\(text); \(times) such within a second" : text }
 }

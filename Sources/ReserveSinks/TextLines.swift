@@ -4,7 +4,10 @@ import ReserveModel
 
 /// One line to read for each notice, and a status line for each summary: a plain rolling view.
 public struct TextLines: ~Copyable {
-    private var writer = ByteWriter(capacityBytes: 4096)
+    /// The longest line stays below this.
+    package static let lineBytes = 4096
+
+    private var writer = ByteWriter(capacityBytes: TextLines.lineBytes)
     /// Lines that did not fit, given up whole.
     public private(set) var lost: UInt64 = 0
 
@@ -14,7 +17,7 @@ public struct TextLines: ~Copyable {
     /// all, the status line their number, and a person only those that matter.
     private static let longStay: UInt64 = 4_000_000_000
 
-    static func isForPeople(_ notice: Notice) -> Bool {
+    package static func isForPeople(_ notice: Notice) -> Bool {
         switch notice.body {
         case .reserve(let taker): return taker.pages >= 256
         case .directReclaim(_, let stay): return stay.durationNanoseconds >= longStay
@@ -53,7 +56,7 @@ public struct TextLines: ~Copyable {
 
 extension ByteWriter {
     /// What happened, without time and severity.
-    mutating func noticeText(_ notice: Notice, picture: borrowing Picture) {
+    package mutating func noticeText(_ notice: Notice, picture: borrowing Picture) {
         let pageKB = UInt64(picture.host?.pageSizeBytes ?? 4096) / 1024
         switch notice.body {
         case .start: startLine(picture)

@@ -274,3 +274,21 @@ extension Notice {
         }
     }
 }
+
+/// What failed on the way to the swap. Such lines come by the thousand: a list has one for each
+/// of these in a second.
+package enum SwapPathFailure: Sendable {
+    case nbdRead
+    case nbdWrite
+    case swapIn
+    case swapOut
+
+    /// nil: nothing failed.
+    package init?(_ body: Notice.Body) {
+        switch body {
+        case .nbdFailed(let failure): self = failure.isWrite ? .nbdWrite : .nbdRead
+        case .swapFailed(let failure): self = failure.isWrite ? .swapOut : .swapIn
+        default: return nil
+        }
+    }
+}

@@ -220,6 +220,25 @@ import Testing
         #expect(try section(report, "losses").paragraphs.contains { $0.contains("7.0 s") })
     }
 
+    @Test func readsAndWritesThatFailAreCountedApart() {
+        var collector = ReportCollector()
+        collector.take(event(1, .host(HostFacts())))
+        for isWrite in [true, false, true, false, true] {
+            var failure = NBDFailure()
+            failure.disk = FixedName("nbd0")
+            failure.isWrite = isWrite
+            collector.take(event(2, .nbdFailed(failure)))
+        }
+        let sentences = collector.marks.map(\.sentence)
+        #expect(sentences.count == 2)
+        #expect(
+            sentences[0].contains("a write failed")
+                && sentences[0].hasSuffix("; 3 such within a second"))
+        #expect(
+            sentences[1].contains("a read failed")
+                && sentences[1].hasSuffix("; 2 such within a second"))
+    }
+
     @Test func verdictsFollowOneAnother() throws {
         var collector = ReportCollector()
         collector.take(event(1, .host(HostFacts())))

@@ -17,16 +17,9 @@ struct TopEntry: Sendable {
     var isLandmark: Bool
     var text: [UInt8]
     /// What failed; nil: nothing did.
-    var failure: Failure?
+    var failure: SwapPathFailure?
     /// Records that told the same failure again within a second, in order.
     var repeats: [Int] = []
-
-    enum Failure: Sendable {
-        case nbdRead
-        case nbdWrite
-        case swapIn
-        case swapOut
-    }
 
     /// Not about one of the tasks that wait, and worth a look unasked.
     var isOfAll: Bool {
@@ -57,7 +50,7 @@ struct TopEventLog {
     private(set) var entries: [TopEntry] = []
     /// Entries that had to make room.
     private(set) var dropped: UInt64 = 0
-    private var writer = TopText(capacityBytes: 4096)
+    private var writer = TopText(capacityBytes: TextLines.lineBytes)
     /// Records below this number have been told.
     private var toldUntil = 0
 
@@ -74,7 +67,7 @@ struct TopEventLog {
         case .summary, .stack: return
         default: break
         }
-        let failure = Self.failure(notice.body)
+        let failure = SwapPathFailure(notice.body)
         if let failure, fold(failure, notice.bootNanoseconds, record: record) { return }
         if entries.count >= Self.most {
             entries.removeFirst(Self.most / 8)
@@ -91,7 +84,7 @@ struct TopEventLog {
 
     /// A dead device fails thousands of requests a second: one entry for each second.
     private mutating func fold(
-        _ failure: TopEntry.Failure, _ bootNanoseconds: UInt64, record: Int
+        _ failure: SwapPathFailure, _ bootNanoseconds: UInt64, record: Int
     ) -> Bool {
         for index in entries.indices.suffix(16).reversed() where entries[index].failure == failure {
             guard bootNanoseconds < entries[index].bootNanoseconds &+ 1_000_000_000 else {
@@ -101,14 +94,6 @@ struct TopEventLog {
             return true
         }
         return false
-    }
-
-    private static func failure(_ body: Notice.Body) -> TopEntry.Failure? {
-        switch body {
-        case .nbdFailed(let failure): return failure.isWrite ? .nbdWrite : .nbdRead
-        case .swapFailed(let failure): return failure.isWrite ? .swapOut : .swapIn
-        default: return nil
-        }
     }
 
     /// How many entries were told up to (not including) a record.
