@@ -101,6 +101,15 @@ public struct Picture: Sendable {
         }
     }
 
+    /// Whether it is known who sleeps in throttle_direct_reclaim() now: the calls are hooked, or
+    /// the timer went through every node's whole list of waiters.
+    public var throttledKnown: Bool {
+        if counters?.throttle != nil { return true }
+        guard !nodes.isEmpty else { return false }
+        for index in nodes.indices where !nodes[index].waitersKnown { return false }
+        return true
+    }
+
     /// A cgroup's path, nil when no name was sent for the id.
     public func cgroupPath(_ id: UInt64) -> FixedText? {
         cgroups.firstIndex(where: { $0.id == id }).map { cgroups[$0].path }

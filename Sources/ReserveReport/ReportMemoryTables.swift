@@ -81,15 +81,17 @@ extension ReportCollector {
                 ? $0.value.totalNanoseconds > $1.value.totalNanoseconds
                 : ($0.key.tid, $0.key.comm.sortKey) < ($1.key.tid, $1.key.comm.sortKey)
         }
+        // What no hook tells is unknown for every task.
+        let isReclaimKnown = counters?.directReclaim != nil
+        let isThrottleKnown = counters?.kernel.pgscanDirectThrottle != nil
+        let isWaitKnown = counters?.reclaimWaits != nil
         for (key, task) in sorted {
-            table.rows.append([
-                "\(plain(key.comm))[\(key.tid)]" + (task.stillInside ? "*" : ""),
-                cgroup(task.cgroupID), "\(task.reclaim.count)",
-                durationText(task.reclaim.totalNanoseconds),
-                durationText(task.reclaim.longestNanoseconds), "\(task.throttle.count)",
-                durationText(task.throttle.totalNanoseconds), "\(task.waits.count)",
-                durationText(task.waits.totalNanoseconds),
-            ])
+            table.rows.append(
+                ["\(plain(key.comm))[\(key.tid)]" + (task.stillInside ? "*" : "")]
+                    + [cgroup(task.cgroupID)]
+                    + task.reclaim.texts(isKnown: isReclaimKnown)
+                    + task.throttle.texts(isKnown: isThrottleKnown).prefix(2)
+                    + task.waits.texts(isKnown: isWaitKnown).prefix(2))
         }
         table.limit(to: 60, "tasks")
         if table.rows.isEmpty {

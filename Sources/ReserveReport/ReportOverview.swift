@@ -63,12 +63,15 @@ extension ReportCollector {
         }
         let picture = picture
         section.paragraphs.append(
-            "\(picture.lostRecords) records were lost, \(picture.untracked) entries found no room"
-                + " in a table; totals count them all the same."
-                + (picture.missedEvents.map {
-                    " \($0) events were missed in nested interrupts; they are in no total."
-                } ?? " Whether events were missed in nested interrupts, this kernel does not tell.")
-        )
+            picture.counters == nil
+                ? "The recording holds no totals: what was lost on the way is not known."
+                : "\(picture.lostRecords) records were lost, \(picture.untracked) entries found no"
+                    + " room in a table; totals count them all the same."
+                    + (picture.missedEvents.map {
+                        " \($0) events were missed in nested interrupts; they are in no total."
+                    }
+                        ?? " Whether events were missed in nested interrupts, this kernel does not"
+                        + " tell."))
         if let loss = picture.counters?.loss {
             var parts: [String] = []
             for stem in 0..<16 where loss.ring[stem] > 0 || loss.suppressed[stem] > 0 {
@@ -182,7 +185,11 @@ extension ReportCollector {
             section.paragraphs.append(
                 picture.zones.isEmpty
                     ? "Zones were not observed: whether free fell below a mark is unknown."
-                    : "No zone fell below low, and no request was stuck for a second.")
+                    : "No zone fell below low.")
+            section.paragraphs.append(
+                picture.counters?.nbdKnown == true
+                    ? "No request was stuck for a second."
+                    : "NBD requests were not observed: whether one was stuck is unknown.")
         } else {
             section.tables.append(table)
         }

@@ -55,6 +55,12 @@ struct ReportTask: Sendable {
             totalNanoseconds &+= durationNanoseconds
             longestNanoseconds = max(longestNanoseconds, durationNanoseconds)
         }
+
+        /// How many, in all, the longest; "?" where nobody looked.
+        func texts(isKnown: Bool) -> [String] {
+            guard isKnown || count > 0 else { return ["?", "?", "?"] }
+            return ["\(count)", durationText(totalNanoseconds), durationText(longestNanoseconds)]
+        }
     }
 
     var cgroupID: UInt64

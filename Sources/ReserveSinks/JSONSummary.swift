@@ -149,9 +149,7 @@ extension ByteWriter {
             field("total_us", large: totals.totalNanoseconds / 1000)
         }
         field("count", known: picture.counters?.kernel.pgscanDirectThrottle)
-        var waiting: UInt64 = 0
-        for index in picture.nodes.indices { waiting += picture.nodes[index].throttleWaiters }
-        if !picture.nodes.isEmpty { field("waiting_now", waiting) }
+        waitingNow(picture)
         openArray("tasks")
         for index in picture.throttled.indices where index < Self.named {
             let stay = picture.throttled[index]
@@ -164,6 +162,16 @@ extension ByteWriter {
         }
         closeArray()
         close()
+    }
+
+    /// Absent where a node has more waiters than the walk over them counts.
+    private mutating func waitingNow(_ picture: borrowing Picture) {
+        var waiting: UInt64 = 0
+        for index in picture.nodes.indices {
+            guard picture.nodes[index].waitersKnown else { return }
+            waiting &+= picture.nodes[index].throttleWaiters
+        }
+        if !picture.nodes.isEmpty { field("waiting_now", waiting) }
     }
 
     private mutating func nbdDevices(_ picture: borrowing Picture) {

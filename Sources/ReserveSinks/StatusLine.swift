@@ -28,7 +28,7 @@ extension ByteWriter {
         if let count = picture.counters?.kernel.pgscanDirectThrottle {
             number(count)
             text(" (")
-            number(UInt64(picture.throttled.count))
+            known(picture.throttledKnown ? UInt64(picture.throttled.count) : nil)
             text(" now)")
         } else {
             text("?")

@@ -166,7 +166,7 @@ extension ByteWriter {
                 text(" times")
             }
             text("; ")
-            number(UInt64(picture.throttled.count))
+            known(picture.throttledKnown ? UInt64(picture.throttled.count) : nil)
             text(" tasks sleep there now.\n")
         } else {
             text("PFMEMALLOC throttle: not observed on this host.\n")

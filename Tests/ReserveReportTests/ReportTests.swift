@@ -220,6 +220,32 @@ import Testing
         #expect(try section(report, "losses").paragraphs.contains { $0.contains("7.0 s") })
     }
 
+    private func stuck(_ tid: UInt32, _ comm: StaticString, since: UInt64) -> Event.Body {
+        .reclaimInside(
+            ReclaimStay(
+                task: task(tid, comm), beganBootNanoseconds: since * 1_000_000_000,
+                durationNanoseconds: 1_000_000_000, reclaimedPages: 0, gfpFlags: 0, order: 0))
+    }
+
+    @Test func whatNobodyLookedForIsNotSaidToBeAbsent() throws {
+        var collector = ReportCollector()
+        collector.take(event(1, .host(HostFacts())))
+        let untold = Report(collector, damage: [])
+        #expect(
+            try section(untold, "losses").paragraphs.contains {
+                $0.contains("what was lost on the way is not known")
+            })
+        collector.take(event(1, .counters(CounterTotals())))
+        collector.take(event(2, stuck(5, "stuck", since: 1)))
+        collector.take(event(3, .tick))
+        let report = Report(collector, damage: [])
+        let periods = try section(report, "periods").paragraphs.joined(separator: " ")
+        #expect(periods.contains("whether one was stuck is unknown"))
+        #expect(!periods.contains("No request"))
+        let row = try section(report, "waits").tables[0].rows[0]
+        #expect(Array(row[5...]) == ["?", "?", "?", "?"], "no throttle and no wait was observed")
+    }
+
     @Test func readsAndWritesThatFailAreCountedApart() {
         var collector = ReportCollector()
         collector.take(event(1, .host(HostFacts())))

@@ -262,6 +262,23 @@ private func known() -> Picture {
         #expect(marks.reclaimers == 4)
     }
 
+    @Test func theWorstOfWhatNobodySawIsAbsent() {
+        var marks = HighMarks()
+        var picture = Picture()
+        picture.counters = CounterTotals()
+        marks.take(picture)
+        #expect(marks.reclaimers == nil)
+        #expect(marks.throttled == nil)
+        var node = NodeSample()
+        picture.nodes.append(node)
+        marks.take(picture)
+        #expect(marks.throttled == nil, "the list was longer than the walk")
+        node.waitersKnown = true
+        picture.nodes[0] = node
+        marks.take(picture)
+        #expect(marks.throttled == 0)
+    }
+
     /// docs/prometheus.md names the figure: what one host can be at most.
     @Test func seriesAreBounded() {
         var picture = known()

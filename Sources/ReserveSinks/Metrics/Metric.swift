@@ -139,17 +139,18 @@ public struct HighMarks: Sendable {
     }
 
     public private(set) var devices: [Device] = []
-    public private(set) var reclaimers = 0
-    public private(set) var throttled = 0
-    public private(set) var isKnown = false
+    /// nil: not observed, as far as this reader saw.
+    public private(set) var reclaimers: Int?
+    public private(set) var throttled: Int?
 
     public init() {}
 
     public mutating func take(_ picture: Picture) {
         guard let counters = picture.counters else { return }
-        isKnown = true
-        reclaimers = max(reclaimers, picture.mostReclaimers)
-        throttled = max(throttled, picture.mostThrottled)
+        if counters.directReclaim != nil {
+            reclaimers = max(reclaimers ?? 0, picture.mostReclaimers)
+        }
+        if picture.throttledKnown { throttled = max(throttled ?? 0, picture.mostThrottled) }
         guard counters.nbdKnown else { return }
         for index in picture.devices.indices {
             let state = picture.devices[index]

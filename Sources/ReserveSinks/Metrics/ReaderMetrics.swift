@@ -18,12 +18,12 @@ extension MetricsRegistry {
             "reservewatch_direct_reclaim_most_inside", .gauge,
             "Most tasks seen inside direct reclaim at once for longer than the slow threshold, as far back as this reader saw.",
             from: "direct_reclaim records"
-        ) { if $0.marks.isKnown { $1.sample(.number(UInt64($0.marks.reclaimers))) } },
+        ) { $1.sample($0.marks.reclaimers.map { .number(UInt64($0)) }) },
         .reader(
             "reservewatch_throttle_most_waiters", .gauge,
             "Most tasks seen asleep in throttle_direct_reclaim() at once, as far back as this reader saw.",
             from: "throttle records"
-        ) { if $0.marks.isKnown { $1.sample(.number(UInt64($0.marks.throttled))) } },
+        ) { $1.sample($0.marks.throttled.map { .number(UInt64($0)) }) },
         .reader(
             "reservewatch_nbd_worst_oldest_request_seconds", .gauge, unit: .seconds, by: ["device"],
             "Greatest age that a request in flight was seen to have, as far back as this reader saw.",

@@ -219,8 +219,7 @@ extension TopPainter {
         }
         text(", ")
         let asleep = picture.verdict.evidence.throttled
-        let isKnown = picture.counters?.throttle != nil || isWaiterCountKnown(picture)
-        if isKnown {
+        if picture.throttledKnown {
             put(asleep > 0 ? .warning : .plain) { writer in
                 writer.count(asleep)
                 writer.text(" in pfmemalloc throttle")
@@ -233,14 +232,6 @@ extension TopPainter {
             writer.count(known: picture.counters?.kernel.pgscanDirectThrottle)
             writer.text(" so far)")
         }
-    }
-
-    private func isWaiterCountKnown(_ picture: borrowing Picture) -> Bool {
-        guard !picture.nodes.isEmpty else { return false }
-        for index in picture.nodes.indices where !picture.nodes[index].waitersKnown {
-            return false
-        }
-        return true
     }
 
     // MARK: swap, pressure, the watch itself
