@@ -33,7 +33,11 @@ public struct ReportCollector: Sendable {
     /// CLOCK_BOOTTIME of the first record.
     var origin: UInt64 = 0
     private var hasBegun = false
+    /// Starts of the watch in the boot that the report tells of.
     var starts = 0
+    /// Boots of the host before that one, and when the last of them was recorded last.
+    var formerBoots = 0
+    var formerEnd = ""
     var endedByItself = false
     /// Stretches without a beat of the watch: it, or the host, stood still.
     var gaps: [(from: UInt64, to: UInt64)] = []
@@ -57,6 +61,7 @@ public struct ReportCollector: Sendable {
     /// Takes one event in.
     public mutating func take(_ event: Event) {
         let now = event.bootNanoseconds
+        if case .host(let host) = event.body { begin(host, at: now) }
         if !hasBegun, now > 0 {
             hasBegun = true
             origin = now
@@ -64,7 +69,7 @@ public struct ReportCollector: Sendable {
         }
         model.apply(event, notices: &notices)
         switch event.body {
-        case .host: starts += 1
+        case .host: break
         case .stopped: endedByItself = true
         case .tick: beat(now)
         default:
@@ -76,6 +81,35 @@ public struct ReportCollector: Sendable {
         notices.removeAll()
     }
 
+    /// A watch that begins knows nothing of the one before it, and its totals begin at 0. Of
+    /// another boot it has another clock as well: there all begins anew.
+    private mutating func begin(_ host: HostFacts, at now: UInt64) {
+        guard let before = model.picture.host else {
+            starts = 1
+            return
+        }
+        guard host.bootID == before.bootID else {
+            var anew = ReportCollector(policy: model.policy)
+            anew.formerBoots = formerBoots + 1
+            anew.formerEnd = clock(end, dateToo: true)
+            anew.starts = 1
+            self = anew
+            return
+        }
+        finish()
+        for index in periods.indices where periods[index].to == nil {
+            periods[index].to = max(end, periods[index].from)
+        }
+        // A recorder that was started anew repeats who watches.
+        if now != model.picture.firstBootNanoseconds { starts += 1 }
+        model = Model(policy: model.policy)
+        kswapdSince = [:]
+        lastLatency = [:]
+        sockets = [:]
+        goneSockets = []
+        endedByItself = false
+    }
+
     private mutating func beat(_ now: UInt64) {
         if now > lastBeat, now - lastBeat >= Self.gapNanoseconds, gaps.count < 1000 {
             gaps.append((from: lastBeat, to: now))
@@ -83,7 +117,7 @@ public struct ReportCollector: Sendable {
         lastBeat = max(lastBeat, now)
     }
 
-    /// What is only known when all is read: stays and periods that have not ended.
+    /// What is only known when a watch has ended: stays and periods that have not.
     mutating func finish() {
         for (node, since) in kswapdSince.sorted(by: { $0.key < $1.key }) {
             spans.add(

@@ -52,6 +52,14 @@ extension ReportCollector {
     private func lossSection(_ damage: [String]) -> ReportSection {
         var section = ReportSection(id: "losses", title: "What this report lacks")
         section.paragraphs = damage
+        if formerBoots > 0 {
+            section.paragraphs.append(
+                "The recording also holds "
+                    + (formerBoots == 1 ? "a boot" : "\(formerBoots) boots")
+                    + " of the host before this one, until \(formerEnd.prefix(19)) UTC. Nothing of"
+                    + " that is in this report: copy the segments of a boot into a directory of"
+                    + " their own, and report that.")
+        }
         if starts > 1 {
             section.paragraphs.append(
                 "The recording holds \(starts) starts of the watch; totals are those of the last.")

@@ -203,9 +203,15 @@ extension ReportCollector {
         guard sockets[socket.serial] != nil || sockets.count < 256 else { return }
         sockets[socket.serial] = socket
         guard let tcp = socket.tcp, socket.serial <= UInt64(Self.mostSocketCharts) else { return }
+        // Each watch numbers them anew.
+        let id = (starts > 1 ? "socket-\(starts)-" : "socket-") + "\(socket.serial)"
+        guard
+            charts.contains(where: { $0.id == id })
+                || charts.count(where: { $0.id.hasPrefix("socket-") }) < Self.mostSocketCharts
+        else { return }
         let ends = written { $0.ends(of: socket) }
         let index = chart(
-            "socket-\(socket.serial)", "Socket \(ends)", unit: "bytes",
+            id, "Socket \(ends)", unit: "bytes",
             source: "socket: struct tcp_sock, each 100 ms")
         charts[index].add(
             tcp.sendQueueBytes, to: "not acknowledged", at: now, origin: origin)

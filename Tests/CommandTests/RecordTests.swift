@@ -74,6 +74,23 @@ private final class Place {
         #expect(all.output.hasSuffix(alone.output), "the second is as if the first were not there")
     }
 
+    /// Two hosts, in truth; to a reader two boots, whose times have nothing to do with each other.
+    @Test func aReportOfTwoBootsIsThatOfTheLast() throws {
+        let place = try Place()
+        _ = try place.cut("wire-pull-6.1")
+        _ = try place.cut("wire-pull-6.12")
+        let both = try Command(["report", place.recording, "--format", "text"])
+        let last = try Command(
+            ["report", Fixture.recording("wire-pull-6.12"), "--format", "text"])
+        func body(_ report: Command) -> [String] {
+            Array(report.output.components(separatedBy: "\nWHAT HAPPENED\n").dropFirst())
+        }
+        #expect(body(both).count == 1)
+        #expect(body(both) == body(last))
+        #expect(both.output.contains("also holds a boot of the host before this one"))
+        #expect(!last.output.contains("before this one"))
+    }
+
     @Test func whatExceedsTheBoundIsDeletedAndTold() throws {
         let place = try Place()
         let record = try place.cut("wire-pull-6.12", ["--keep-size", "128K", "--no-compress"])

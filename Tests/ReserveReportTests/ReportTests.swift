@@ -220,11 +220,98 @@ import Testing
         #expect(try section(report, "losses").paragraphs.contains { $0.contains("7.0 s") })
     }
 
+    private func host(_ boot: StaticString) -> HostFacts {
+        var host = HostFacts()
+        host.bootID = FixedText(
+            bytes: UnsafeRawBufferPointer(start: boot.utf8Start, count: boot.utf8CodeUnitCount))
+        host.realtimeOffsetNanoseconds = 86_400_000_000_000
+        return host
+    }
+
+    private func device(oldestSeconds: UInt64) -> Event.Body {
+        var device = NBDSample()
+        device.disk = FixedName("nbd0")
+        device.inFlight = 1
+        device.oldestNanoseconds = oldestSeconds * 1_000_000_000
+        return .nbdDevice(device)
+    }
+
     private func stuck(_ tid: UInt32, _ comm: StaticString, since: UInt64) -> Event.Body {
         .reclaimInside(
             ReclaimStay(
                 task: task(tid, comm), beganBootNanoseconds: since * 1_000_000_000,
                 durationNanoseconds: 1_000_000_000, reclaimedPages: 0, gfpFlags: 0, order: 0))
+    }
+
+    private var hook: Event.Body {
+        var hook = HookFact()
+        hook.state = .missing
+        return .hook(hook)
+    }
+
+    private var nbdIsKnown: Event.Body {
+        var totals = CounterTotals()
+        totals.nbdKnown = true
+        return .counters(totals)
+    }
+
+    /// The second watch of a boot knows nothing of the first: its totals are its own. What the
+    /// records told goes on.
+    @Test func aWatchThatWasStartedAnewDoesNotInheritTotals() throws {
+        var collector = ReportCollector()
+        for (second, body) in [
+            (1, .host(host("a"))), (1, hook), (2, nbdIsKnown), (3, stuck(5, "first", since: 2)),
+            (4, device(oldestSeconds: 2)), (9, .tick), (20, .host(host("a"))), (20, hook),
+            (21, nbdIsKnown), (22, device(oldestSeconds: 0)), (24, .tick),
+        ] as [(UInt64, Event.Body)] {
+            collector.take(event(second, body))
+        }
+        let report = Report(collector, damage: [])
+        #expect(try section(report, "losses").paragraphs[0].contains("2 starts of the watch"))
+        #expect(try section(report, "unknown").tables[0].rows.count == 1)
+        let requests = try section(report, "nbd").tables[0].rows
+        #expect(requests.map { $0[6] } == ["0"], "the worst wait was the other watch's")
+        let stuck = report.collected.periods.first { $0.kind == .stalled }
+        #expect(stuck?.to == 9_000_000_000, "nobody saw it go on")
+        let waits = try section(report, "waits").tables[0].rows
+        #expect(waits.map { $0[0] } == ["first[5]*"])
+        #expect(waits[0][3] == "7.0 s", "until its watch was heard last")
+        #expect(
+            report.collected.charts.first { $0.id == "nbd-age-0" }?.lines[0].series.all.count == 2)
+    }
+
+    /// Its clock begins anew: what was before has no place on the same time line.
+    @Test func ofSeveralBootsTheLastIsToldAndTheOthersAreNamed() throws {
+        var collector = ReportCollector()
+        for (second, body) in [
+            (100, .host(host("a"))), (101, device(oldestSeconds: 2)),
+            (102, stuck(5, "first", since: 101)), (103, .tick), (5, .host(host("b"))),
+            (6, .tick), (7, .stopped),
+        ] as [(UInt64, Event.Body)] {
+            collector.take(event(second, body))
+        }
+        let report = Report(collector, damage: [])
+        #expect(report.collected.origin == 5_000_000_000)
+        #expect(report.collected.charts.isEmpty && report.collected.marks.isEmpty)
+        #expect(try section(report, "waits").tables.isEmpty)
+        let losses = try section(report, "losses").paragraphs
+        #expect(losses[0].contains("a boot of the host before this one"))
+        #expect(losses[0].contains("until 1970-01-02T00:01:43 UTC"))
+        #expect(!losses.contains { $0.contains("starts of the watch") })
+    }
+
+    /// A recorder that was started anew repeats who watches: that is no start.
+    @Test func aWatchThatIsNamedTwiceStartedOnce() throws {
+        var collector = ReportCollector()
+        for (second, body) in [
+            (1, .host(host("a"))), (1, hook), (2, .tick), (1, .host(host("a"))), (1, hook),
+            (30, .tick),
+        ] as [(UInt64, Event.Body)] {
+            collector.take(event(second, body))
+        }
+        let report = Report(collector, damage: [])
+        #expect(!(try section(report, "losses").paragraphs.contains { $0.contains("starts of") }))
+        #expect(try section(report, "unknown").tables[0].rows.count == 1)
     }
 
     @Test func whatNobodyLookedForIsNotSaidToBeAbsent() throws {
