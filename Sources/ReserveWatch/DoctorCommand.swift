@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import CBPF
-import Glibc
 import ReserveAgent
 import ReserveKernel
 
@@ -51,28 +50,13 @@ struct DoctorCommand: ParsableCommand {
         if root.isEmpty { handed.memallocInodes = memallocInodes }
         let facts = SwapPathFacts.read(root: root, handed: handed)
         let report = DoctorReport(choices: choices, facts: facts, audit: audit(facts))
-        try write(json ? report.json.bytes : Array(report.text.utf8))
+        try printOut(json ? report.json.bytes : Array(report.text.utf8))
         if report.exitStatus != 0 { throw ExitCode(report.exitStatus) }
     }
 
     /// A kernel that does not run has hooks only.
     private func judge(_ promised: [HookPlan.Choice]) throws {
-        try write(Array(HookTable.text(promised).utf8))
+        try printOut(Array(HookTable.text(promised).utf8))
         if promised.contains(where: { $0.state == RW_HOOK_MISSING.rawValue }) { throw ExitCode(1) }
-    }
-
-    private func write(_ bytes: [UInt8]) throws {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes {
-                Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count)
-            }
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else {
-                printError("cannot write the report: \(describe(errno: errno))")
-                throw ExitCode(74)
-            }
-            rest = rest.dropFirst(count)
-        }
     }
 }

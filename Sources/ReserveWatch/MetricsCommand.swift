@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import Glibc
 import ReserveAgent
 import ReserveBox
 import ReserveKernel
@@ -89,7 +88,7 @@ struct MetricsCommand: ParsableCommand {
 
     func run() throws {
         if describe != nil {
-            try write(Array(MetricsDocument.markdown.utf8))
+            try printOut(Array(MetricsDocument.markdown.utf8))
             return
         }
         var recording: RecordingFeed?
@@ -101,18 +100,18 @@ struct MetricsCommand: ParsableCommand {
         } catch {
             throw leave(error)
         }
-        do throws(WatchError) {
+        do {
             if let recording {
                 try serve(recording)
             } else {
                 try serve(BoxFeed(path: box))
             }
-        } catch {
+        } catch let error as WatchError {
             throw leave(error)
         }
     }
 
-    private func serve<Feed: MetricsFeed & ~Copyable>(_ feed: consuming Feed) throws(WatchError) {
+    private func serve<Feed: MetricsFeed & ~Copyable>(_ feed: consuming Feed) throws {
         if once {
             try printOnce(feed)
             return
@@ -125,30 +124,11 @@ struct MetricsCommand: ParsableCommand {
         try server.run()
     }
 
-    private func printOnce<Feed: MetricsFeed & ~Copyable>(
-        _ feed: consuming Feed
-    ) throws(WatchError) {
+    private func printOnce<Feed: MetricsFeed & ~Copyable>(_ feed: consuming Feed) throws {
         var server = try MetricsServer(
             feed: feed, address: nil, textfile: nil, otherwise: nil)
-        let page = server.page(format)
-        do {
-            try write(page)
-        } catch {
-            throw .output(path: "standard output", errno: errno)
-        }
+        try printOut(server.page(format))
         // The page says so too, with reservewatch_up 0.
-        if server.problem != nil { throw .noAgent(path: box) }
-    }
-
-    private func write(_ bytes: [UInt8]) throws {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes {
-                Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count)
-            }
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { throw ExitCode(74) }
-            rest = rest.dropFirst(count)
-        }
+        if server.problem != nil { throw WatchError.noAgent(path: box) }
     }
 }

@@ -1,7 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ArgumentParser
 import Glibc
+import ReserveAgent
 import ReserveKernel
+
+/// Writes all of it to standard output, or says that it could not, and leaves with 74.
+func printOut(_ bytes: [UInt8]) throws {
+    let output = try OutputFile(path: nil)
+    bytes.withUnsafeBytes { output.write($0) }
+    let failure = output.finish()
+    // A reader that went away (head, less) is no error of ours.
+    guard failure != 0, failure != EPIPE else { return }
+    printError("the output ended early: \(describe(errno: failure)); what followed is lost")
+    throw ExitCode(74)
+}
 
 /// A file that is written whole or not at all: beside its place first, then moved there.
 final class OutputFile {
@@ -11,6 +24,8 @@ final class OutputFile {
     private var failure: Int32 = 0
 
     init(path: String?) throws(WatchError) {
+        // A reader that went away is told by write(2), and is no reason to die.
+        signal(SIGPIPE, SIG_IGN)
         guard let path, path != "-" else {
             self.path = nil
             written = ""
@@ -29,18 +44,20 @@ final class OutputFile {
 
     func write(_ text: String) {
         var text = text
-        text.withUTF8 { bytes in
-            var rest = UnsafeRawBufferPointer(bytes)
-            while !rest.isEmpty, failure == 0 {
-                let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
-                if count > 0 {
-                    rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-                } else if count < 0 && errno == EAGAIN {
-                    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                    _ = poll(&entry, 1, 1000)
-                } else if count == 0 || errno != EINTR {
-                    failure = count < 0 ? errno : EIO
-                }
+        text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) {
+        var rest = bytes
+        while !rest.isEmpty, failure == 0 {
+            let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+            if count > 0 {
+                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+            } else if count < 0 && errno == EAGAIN {
+                var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&entry, 1, 1000)
+            } else if count == 0 || errno != EINTR {
+                failure = count < 0 ? errno : EIO
             }
         }
     }

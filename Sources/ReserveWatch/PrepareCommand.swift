@@ -111,7 +111,7 @@ struct PrepareCommand: ParsableCommand {
         } catch let error as WatchError {
             throw leave(error)
         }
-        try write(json ? report.json.bytes : Array(report.text.utf8))
+        try printOut(json ? report.json.bytes : Array(report.text.utf8))
         if report.exitStatus != 0 { throw ExitCode(report.exitStatus) }
     }
 
@@ -180,20 +180,5 @@ struct PrepareCommand: ParsableCommand {
             path: journalPath,
             reason: "\(journal.text.damagedLines) lines cannot be believed",
             remedy: "undo what the others tell with prepare --undo, then remove it")
-    }
-
-    private func write(_ bytes: [UInt8]) throws {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes {
-                Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count)
-            }
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else {
-                printError("cannot write the report: \(describe(errno: errno))")
-                throw ExitCode(74)
-            }
-            rest = rest.dropFirst(count)
-        }
     }
 }

@@ -26,6 +26,8 @@ struct ReplayStream: ~Copyable {
     init(
         path: String?, format: ReplayFormat, kinds: NoticeKinds, policy: Policy
     ) throws(WatchError) {
+        // A reader that went away is told by write(2), and is no reason to die.
+        signal(SIGPIPE, SIG_IGN)
         model = Model(policy: policy)
         self.format = format
         self.kinds = kinds

@@ -108,21 +108,21 @@ struct TopCommand: ParsableCommand {
         } catch {
             throw leave(error)
         }
-        do throws(WatchError) {
+        do {
             try look(recorded)
-        } catch {
+        } catch let error as WatchError {
             throw leave(error)
         }
         // Told when the screen is the shell's again.
         for problem in recorded?.problems ?? [] { printError(problem.sentence) }
     }
 
-    private func look(_ recorded: RecordedEvents?) throws(WatchError) {
+    private func look(_ recorded: RecordedEvents?) throws {
         let abilities = TopAbilities(charset: charset, colour: color)
         if !once, isatty(STDOUT_FILENO) != 1 {
-            throw .terminal(reason: "standard output is none")
+            throw WatchError.terminal(reason: "standard output is none")
         }
-        if !once, abilities.isDumb { throw .terminal(reason: "TERM is dumb") }
+        if !once, abilities.isDumb { throw WatchError.terminal(reason: "TERM is dumb") }
         let source: TopSource
         if let recorded {
             source = recorded.source
@@ -137,7 +137,7 @@ struct TopCommand: ParsableCommand {
         session.setSpeed(tenths: UInt64(speed * 10))
         if let at, let moment = TopMoment(Array(at.utf8)) {
             guard session.go(to: moment) else {
-                throw .notARecording(
+                throw WatchError.notARecording(
                     path: replay ?? "the live stream", reason: "it does not tell the host's clock")
             }
         } else if once {
@@ -153,23 +153,13 @@ struct TopCommand: ParsableCommand {
         loop.run()
     }
 
-    private func printFrame(
-        _ session: TopSession, _ abilities: TopAbilities
-    ) throws(WatchError) {
+    private func printFrame(_ session: TopSession, _ abilities: TopAbilities) throws {
         let size = frameSize() ?? TopTerminal.size(of: STDOUT_FILENO)
         var painter = TopPainter(
             columns: size.columns, rows: size.rows, glyphs: abilities.glyphs)
         painter.draw(session)
         var writer = ByteWriter(capacityBytes: size.columns * size.rows * 4 + size.rows)
         painter.grid.writeText(&writer)
-        let bytes = writer.bytes
-        var written = 0
-        while written < bytes.count {
-            let count = write(
-                STDOUT_FILENO, bytes.baseAddress.map { $0 + written }, bytes.count - written)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw .output(path: "standard output", errno: errno) }
-            written += count
-        }
+        try printOut([UInt8](writer.bytes))
     }
 }

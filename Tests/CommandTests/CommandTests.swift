@@ -66,6 +66,27 @@ import Testing
         #expect(try String(contentsOfFile: path, encoding: .utf8).hasSuffix("</html>\n"))
     }
 
+    @Test(arguments: [
+        ["replay"], ["report"], ["metrics", "--once", "--replay"], ["top", "--once", "--replay"],
+        ["metrics", "--describe", "markdown", "--replay"],
+    ])
+    func anOutputThatFailsOnTheWayHasItsOwnStatus(arguments: [String]) throws {
+        let full = try Command(
+            arguments + [Fixture.recording("wire-1")],
+            through: ["sh", "-c", "exec \"$@\" >/dev/full", "sh"])
+        #expect(full.status == 74)
+        #expect(full.errors.contains("No space left on device"), "\(full.errors)")
+    }
+
+    @Test(arguments: [["replay"], ["report"], ["metrics", "--once", "--replay"]])
+    func aReaderThatGoesAwayIsNoError(arguments: [String]) throws {
+        let head = try Command(
+            arguments + [Fixture.recording("wire-pull-6.12")],
+            through: ["bash", "-c", "set -o pipefail; \"$@\" | head -c 1", "bash"])
+        #expect(head.status == 0)
+        #expect(head.errors.isEmpty, "\(head.errors)")
+    }
+
     @Test func whatDescribesNoKernelIsNamed() throws {
         expectSentence(
             try Command(["doctor", "--btf", "/nowhere/vmlinux"]), status: 66, "/nowhere/vmlinux",
