@@ -57,8 +57,9 @@ extension ByteWriter {
     }
 
     private mutating func exposureText(_ alert: Alert, picture: borrowing Picture) {
+        let start: Int = count
         if let exposure = picture.exposure, let bound = exposure.receiveBoundBytes,
-            alert.reasons.contains(.receiveBuffers)
+            let reserve = picture.reserveBytes, alert.reasons.contains(.receiveBuffers)
         {
             text("receive buffers may hold ")
             number(bound / 1024)
@@ -76,17 +77,18 @@ extension ByteWriter {
                 text(" kB")
             }
             text("; the reserve is ")
-            number((picture.reserveBytes ?? 0) / 1024)
+            number(reserve / 1024)
             text(" kB: were they to fill, no reply to a swap request would find room")
         }
         if alert.reasons.contains(.writebackThrottle) {
-            text("; writeback throttling of the swap's disk is on (wbt_lat_usec ")
-            number(picture.exposure?.writebackThrottleMicroseconds ?? 0)
+            if count > start { text("; ") }
+            text("writeback throttling of the swap's disk is on (wbt_lat_usec ")
+            known(picture.exposure?.writebackThrottleMicroseconds)
             text("), it may put to sleep who must receive")
         }
         if alert.reasons.contains(.localServer) {
-            text(
-                "; the swap's server is on this host, and waits for the memory that it should free")
+            if count > start { text("; ") }
+            text("the swap's server is on this host, and waits for the memory that it should free")
         }
     }
 
@@ -179,6 +181,7 @@ extension ByteWriter {
         guard findings.lostWire != .notLooked else { return }
         if let path = evidence.device?.path {
             text("; link ")
+            if path.link.isEmpty { byte(UInt8(ascii: "?")) }
             plain(foreign: path.link)
             text(" carrier ")
             text(path.carrier.word)

@@ -134,6 +134,23 @@ private func alert(_ level: Alert.Level, _ track: Alert.Track = .pressure) -> No
         }
     }
 
+    @Test func aServerOnTheHostAloneIsToldWithoutASeparatorBeforeIt() {
+        var host = picture(hostile: false)
+        host.exposure = Exposure()
+        var lines = AlertLines()
+        lines.write(
+            Notice(
+                bootNanoseconds: 90_000_000_000, severity: .warning,
+                body: .alert(
+                    Alert(
+                        track: .exposure, level: .warning, incident: 1, peak: .warning,
+                        sinceBootNanoseconds: 90_000_000_000, told: 0, reasons: [.localServer],
+                        findings: Alert.Findings()))), picture: host)
+        #expect(
+            text(lines.line(isJSON: false)).contains(
+                "WARNING exposure #1: the swap's server is on this host"))
+    }
+
     @Test func theLineSaysWhatWasFoundAndWhatToDo() {
         var lines = AlertLines()
         lines.write(alert(.critical), picture: picture(hostile: false))
