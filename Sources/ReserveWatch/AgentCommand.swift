@@ -16,9 +16,10 @@ struct AgentCommand: ParsableCommand {
             writes alerts to what it opened at the start. It goes on until SIGTERM. Needs root.
 
             ALERTS
-              One line each: warning, critical, resolved. kmsg is /dev/kmsg, stdout the standard \
-              output, anything else a path: a serial line (/dev/ttyS1) is what comes through \
-              when nothing else does. A place that does not take its line holds up nothing.
+              One line each: warning, critical, resolved. kmsg is /dev/kmsg, stdout the
+              standard output, anything else a path: a serial line (/dev/ttyS1) is what
+              comes through when nothing else does. A place that does not take its line
+              holds up nothing.
 
             EXAMPLES
               reservewatch agent --alert-to kmsg

@@ -70,6 +70,11 @@ struct RecordCommand: ParsableCommand {
     @OptionGroup var watch: WatchOptions
 
     func validate() throws {
+        if copied != nil, duration != nil || backlog {
+            throw ValidationError(
+                "--duration and --backlog are for what an agent tells now; leave them out with "
+                    + "--source.")
+        }
         guard segmentSize.bytes >= 65536, segmentSize.bytes <= 1 << 30 else {
             throw ValidationError(
                 "--segment-size \(segmentSize.bytes) is not within 64K and 1G.")

@@ -140,6 +140,8 @@ private final class Place {
         ["record"], ["record", "x", "--segment-size", "1K"], ["record", "x", "--keep-size", "64M"],
         ["record", "x", "--segment-size", "many"], ["record", "x", "--keep-age", "1x"],
         ["record", "x", "--duration", "-1"],
+        ["record", "x", "--source", "/nowhere.rwr", "--duration", "5"],
+        ["record", "x", "--source", "/nowhere.rwr", "--backlog"],
     ])
     func wrongUsageHasItsOwnStatus(arguments: [String]) throws {
         let record = try Command(arguments)
