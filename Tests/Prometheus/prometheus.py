@@ -248,6 +248,13 @@ def main():
     children = []
     try:
         log = open(os.path.join(directory, "log"), "w")
+        if is_root:
+            agent = ["agent", "--box", f"{box}/box", "--priority", "0", "--alert-to", f"{directory}/alerts"]
+            children.append(subprocess.Popen([options.reservewatch] + agent, stderr=log))
+            reader = ["metrics", "--box", f"{box}/box", "--listen", f"127.0.0.1:{live}"]
+            children.append(subprocess.Popen([options.reservewatch] + reader, stderr=log))
+            wait_for(f"http://127.0.0.1:{live}/healthz", "the agent")
+        # The recording moves in its first ten seconds only: it begins when all else is there.
         children.append(
             subprocess.Popen(
                 [
@@ -257,12 +264,6 @@ def main():
                 stderr=log,
             )
         )
-        if is_root:
-            agent = ["agent", "--box", f"{box}/box", "--priority", "0", "--alert-to", f"{directory}/alerts"]
-            children.append(subprocess.Popen([options.reservewatch] + agent, stderr=log))
-            reader = ["metrics", "--box", f"{box}/box", "--listen", f"127.0.0.1:{live}"]
-            children.append(subprocess.Popen([options.reservewatch] + reader, stderr=log))
-            wait_for(f"http://127.0.0.1:{live}/healthz", "the agent")
         wait_for(f"http://127.0.0.1:{served}/", "reservewatch metrics")
         children.append(
             subprocess.Popen(
