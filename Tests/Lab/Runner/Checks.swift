@@ -108,12 +108,11 @@ struct Checks {
         }
     }
 
-    /// The agent's last reading against all readings of the probe around it: half a second
-    /// before S1 to half a second after. Pages that lie on a CPU's counter (zone_stat's
+    /// The agent's last reading against S1 and the probe's readings within a second of it. Pages that lie on a CPU's counter (zone_stat's
     /// stat_threshold, up to 125 a CPU) are in neither; as many may move between two readings.
     private func freePages(_ name: String, _ zone: ZoneInfo, _ told: [String: Any]) -> Row {
         let end = lines.last?["boot_ns"] as? Int ?? 0
-        let around = samples.filter { abs($0.bootNanoseconds - end) < 3_000_000_000 }
+        let around = samples.filter { abs($0.bootNanoseconds - end) < 1_000_000_000 }
             .compactMap { $0.zoneFreePages["\(zone.node)/\(zone.zone)"] }
         let known = around + [zone.free]
         let slack = 125 * run.scenario.cpus

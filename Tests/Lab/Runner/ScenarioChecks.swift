@@ -8,6 +8,7 @@ extension Checks {
     mutating func expected() {
         if run.scenario.swaps != Scenario(name: "").swaps { swapsUsed() }
         if run.scenario.flood != nil { drops() }
+        if run.scenario.failingWrites != nil { victimsTold() }
         switch run.scenario.expectation {
         case .oom: kills()
         case .loss:
@@ -42,6 +43,22 @@ extension Checks {
                 note: count == 0 ? "no packet of the flood came in PFMEMALLOC memory" : ""))
     }
 
+    /// What the agent tells of those that were killed.
+    private var toldKilled: [[String: Any]] {
+        lines.compactMap { $0["oom"] as? [String: Any] }.filter { $0["killed"] as? Bool == true }
+    }
+
+    /// Where it may come and need not: the same processes as on the console, none as a rule.
+    private mutating func victimsTold() {
+        let kills = readings.witnesses.oomKills
+        rows.append(
+            .check(
+                "whom the OOM killer took was told",
+                toldKilled.compactMap { $0["tgid"] as? Int }.sorted() == kills.map(\.pid).sorted(),
+                "\(toldKilled.count)",
+                note: "console: " + kills.map { "\($0.pid) \($0.name)" }.joined(separator: ", ")))
+    }
+
     /// The console's kills, the kernel's counter and the agent's events: the same processes.
     private mutating func kills() {
         let kills = readings.witnesses.oomKills
@@ -51,8 +68,7 @@ extension Checks {
             .equal(
                 "oom kills on the console", agent: kills.count, kernel: count,
                 note: "agent is the console here"))
-        let told = lines.compactMap { $0["oom"] as? [String: Any] }
-            .filter { $0["killed"] as? Bool == true }
+        let told = toldKilled
         let pids = told.compactMap { $0["tgid"] as? Int }
         rows.append(
             .check(
