@@ -139,6 +139,13 @@ public struct ZoneSample: Sendable {
     public var protectionCount = 0
 
     public init() {}
+
+    /// Whether it counts for the node's reserve: mm/vmscan.c:allow_direct_reclaim() goes up to
+    /// ZONE_NORMAL; highmem, ZONE_MOVABLE and ZONE_DEVICE are above it.
+    public var isOfReserve: Bool {
+        managedPages > 0 && name != FixedName("Movable") && name != FixedName("Device")
+            && name != FixedName("HighMem")
+    }
 }
 
 /// The PFMEMALLOC reserve of one node, as mm/vmscan.c:allow_direct_reclaim() computes it.

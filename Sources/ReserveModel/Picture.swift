@@ -101,6 +101,11 @@ public struct Picture: Sendable {
         }
     }
 
+    /// How long ago a moment of CLOCK_BOOTTIME was.
+    public func age(since bootNanoseconds: UInt64) -> UInt64 {
+        nowBootNanoseconds - min(nowBootNanoseconds, bootNanoseconds)
+    }
+
     /// Whether it is known who sleeps in throttle_direct_reclaim() now: the calls are hooked, or
     /// the timer went through every node's whole list of waiters.
     public var throttledKnown: Bool {

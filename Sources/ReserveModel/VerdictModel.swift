@@ -151,21 +151,13 @@ extension Model {
         var low: UInt64?
         for index in picture.zones.indices {
             let zone = picture.zones[index]
-            // The zones of the reserve: mm/vmscan.c goes up to ZONE_NORMAL; ZONE_MOVABLE and
-            // ZONE_DEVICE are above it.
-            guard zone.node == sample.node, zone.managedPages > 0, !Self.isAboveNormal(zone)
-            else { continue }
+            guard zone.node == sample.node, zone.isOfReserve else { continue }
             base = (base ?? 0) &+ (zone.minPages &- min(zone.boostPages, zone.minPages))
             low = (low ?? 0) &+ zone.lowPages
         }
         node.minWithoutBoostPages = base
         node.lowPages = low
         return node
-    }
-
-    private static func isAboveNormal(_ zone: ZoneSample) -> Bool {
-        zone.name == FixedName("Movable") || zone.name == FixedName("Device")
-            || zone.name == FixedName("HighMem")
     }
 
     // MARK: who waits

@@ -288,9 +288,7 @@ public struct ReportCollector: Sendable {
                 takersLeftOut &+= taker.pages
                 return
             }
-            entry = ReportTaker(
-                first: now, last: now, cgroupID: taker.task.cgroupID,
-                series: ReportSeries(origin: origin))
+            entry = ReportTaker(first: now, last: now, series: ReportSeries(origin: origin))
         }
         entry.allocations &+= taker.allocations
         entry.pages &+= taker.pages

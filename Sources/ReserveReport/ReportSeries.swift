@@ -25,8 +25,6 @@ struct ReportSeries: Sendable {
         self.origin = origin
     }
 
-    var isEmpty: Bool { buckets.isEmpty }
-
     /// - Parameter lowest: lowest since the former value, where the kernel's timer saw one.
     mutating func add(_ value: UInt64, at now: UInt64, lowest: UInt64? = nil) {
         let since = now > origin ? now - origin : 0

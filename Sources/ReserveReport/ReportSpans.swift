@@ -89,7 +89,6 @@ struct ReportTaker: Sendable {
     var first: UInt64
     var last: UInt64
     var driver: String?
-    var cgroupID: UInt64
     var series: ReportSeries
 }
 

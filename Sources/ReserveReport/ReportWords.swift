@@ -63,15 +63,3 @@ func columns(_ text: String) -> Int {
         }
     }
 }
-
-extension ReportSpan.Kind {
-    /// The kernel's noun.
-    var word: String {
-        switch self {
-        case .directReclaim: return "direct reclaim"
-        case .throttle: return "PFMEMALLOC throttle"
-        case .reclaimWait: return "reclaim wait"
-        case .kswapd: return "kswapd awake"
-        }
-    }
-}

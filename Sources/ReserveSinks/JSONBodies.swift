@@ -72,6 +72,11 @@ extension ByteWriter {
         field("throttle_waiters_exact", node.waitersKnown)
     }
 
+    /// How long a stay has lasted that has not ended.
+    mutating func since(_ beganBootNanoseconds: UInt64, _ picture: borrowing Picture) {
+        field("since_us", microseconds: picture.age(since: beganBootNanoseconds))
+    }
+
     mutating func task(_ task: TaskIdentity, picture: borrowing Picture) {
         field("tid", task.tid)
         field("tgid", task.tgid)

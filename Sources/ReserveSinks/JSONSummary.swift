@@ -125,9 +125,7 @@ extension ByteWriter {
             let stay = picture.reclaimers[told.index(at: place)]
             element()
             task(stay.task, picture: picture)
-            field(
-                "since_us",
-                microseconds: picture.nowBootNanoseconds &- stay.beganBootNanoseconds)
+            since(stay.beganBootNanoseconds, picture)
             close()
         }
         closeArray()
@@ -155,9 +153,7 @@ extension ByteWriter {
             let stay = picture.throttled[index]
             element()
             task(stay.task, picture: picture)
-            field(
-                "since_us",
-                microseconds: picture.nowBootNanoseconds &- stay.beganBootNanoseconds)
+            since(stay.beganBootNanoseconds, picture)
             close()
         }
         closeArray()

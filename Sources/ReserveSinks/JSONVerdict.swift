@@ -120,9 +120,7 @@ extension ByteWriter {
             element()
             task(stay.task, picture: picture)
             field("where", word: "direct_reclaim")
-            field(
-                "since_us",
-                microseconds: picture.nowBootNanoseconds &- stay.beganBootNanoseconds)
+            since(stay.beganBootNanoseconds, picture)
             if let stack = stay.stack { field("stack", stack) }
             close()
         }
@@ -131,9 +129,7 @@ extension ByteWriter {
             element()
             task(stay.task, picture: picture)
             field("where", word: "throttle")
-            field(
-                "since_us",
-                microseconds: picture.nowBootNanoseconds &- stay.beganBootNanoseconds)
+            since(stay.beganBootNanoseconds, picture)
             close()
         }
         closeArray()

@@ -82,7 +82,7 @@ extension ByteWriter {
         guard let oldest else { return }
         let stay = picture.reclaimers[oldest]
         text(", longest ")
-        duration(picture.nowBootNanoseconds &- stay.beganBootNanoseconds)
+        duration(picture.age(since: stay.beganBootNanoseconds))
         byte(UInt8(ascii: " "))
         plain(foreign: stay.task.comm)
     }

@@ -155,13 +155,7 @@ extension ByteWriter {
                 byte(UInt8(ascii: ")"))
             }
         }
-        if let left = evidence.timeLeft {
-            text(", gone in ")
-            duration(left.nanoseconds)
-            text(" (")
-            text(left.confidence.word)
-            text(" confidence)")
-        }
+        timeLeft(evidence)
         if evidence.reclaimers > 0 {
             text("; ")
             number(evidence.reclaimers)
@@ -199,17 +193,32 @@ extension ByteWriter {
         finding("silent server", findings.silentServer)
         if let worker = evidence.worker {
             text("; ")
-            plain(foreign: worker.task.comm)
-            byte(UInt8(ascii: "["))
-            number(UInt64(worker.task.tid))
-            text("] in reclaim for ")
-            duration(worker.insideNanoseconds)
-            wayIn(worker, picture: picture)
+            self.worker(worker, picture: picture)
         }
     }
 
+    /// When free memory of the worst node ends, where that is foreseen.
+    mutating func timeLeft(_ evidence: HostVerdict.Evidence) {
+        guard let left = evidence.timeLeft else { return }
+        text(", gone in ")
+        duration(left.nanoseconds)
+        text(" (")
+        text(left.confidence.word)
+        text(" confidence)")
+    }
+
+    /// "kworker/1:0[28] in reclaim for 914 ms, for virtio_net's receive ring"
+    mutating func worker(_ worker: HostVerdict.Worker, picture: borrowing Picture) {
+        plain(foreign: worker.task.comm)
+        byte(UInt8(ascii: "["))
+        number(UInt64(worker.task.tid))
+        text("] in reclaim for ")
+        duration(worker.insideNanoseconds)
+        wayIn(worker, picture: picture)
+    }
+
     /// The innermost frames that say what the worker wanted, without the allocator's own.
-    mutating func wayIn(_ worker: HostVerdict.Worker, picture: borrowing Picture) {
+    private mutating func wayIn(_ worker: HostVerdict.Worker, picture: borrowing Picture) {
         guard let id = worker.stack,
             let index = picture.stacks.firstIndex(where: { $0.id == id })
         else { return }
@@ -238,7 +247,7 @@ extension ByteWriter {
             text(index == 0 ? "; waiting: " : ", ")
             actor(stay.task, picture: picture)
             byte(UInt8(ascii: " "))
-            duration(picture.nowBootNanoseconds &- stay.beganBootNanoseconds)
+            duration(picture.age(since: stay.beganBootNanoseconds))
         }
     }
 }

@@ -149,7 +149,7 @@ extension ByteWriter {
             text("  still inside: ")
             actor(stay.task, picture: picture)
             text(" for ")
-            duration(picture.nowBootNanoseconds &- stay.beganBootNanoseconds)
+            duration(picture.age(since: stay.beganBootNanoseconds))
             text("\n")
         }
         if let count = picture.counters?.kernel.pgscanDirectThrottle {

@@ -103,6 +103,22 @@ private struct Host {
         }
     }
 
+    /// Below min, with requests that complete.
+    static func swapping() -> Host {
+        var host = Host()
+        host.free = 1900
+        host.device.inFlight = 4
+        host.run(seconds: 2)
+        return host
+    }
+
+    /// ... and with a task that waits for them.
+    static func waiting() -> Host {
+        var host = swapping()
+        host.enterReclaim()
+        return host
+    }
+
     /// Beats in which nothing completes.
     mutating func stall(seconds: Double, receiving: Bool = false) {
         for _ in 0..<Int(seconds * 10) {
@@ -132,11 +148,7 @@ private struct Host {
     }
 
     @Test func aStopIsWarnedOfAndThenCritical() {
-        var host = Host()
-        host.free = 1900
-        host.device.inFlight = 4
-        host.run(seconds: 2)
-        host.enterReclaim()
+        var host = Host.waiting()
         let began = host.step
         while host.alerts.isEmpty { host.stall(seconds: 0.1) }
         #expect(host.alerts[0].level == .warning)
@@ -149,11 +161,7 @@ private struct Host {
     }
 
     @Test func oneIncidentIsToldAtGrowingIntervalsAndResolvedOnce() {
-        var host = Host()
-        host.free = 1900
-        host.device.inFlight = 4
-        host.run(seconds: 2)
-        host.enterReclaim()
+        var host = Host.waiting()
         host.stall(seconds: 300)
         // Warning, critical, after 20 s, 40 s, and each 60 s from then on.
         #expect(host.alerts.count == 2 + 2 + 3)
@@ -190,11 +198,7 @@ private struct Host {
     }
 
     @Test func aHostThatWasStoppedItselfHasNotWaited() {
-        var host = Host()
-        host.free = 1900
-        host.device.inFlight = 4
-        host.run(seconds: 2)
-        host.enterReclaim()
+        var host = Host.waiting()
         // One beat after a gap of ten seconds: the watch was away, and so were all others.
         host.step += 100
         host.device.oldestNanoseconds += 10_000_000_000
@@ -203,11 +207,7 @@ private struct Host {
     }
 
     @Test func aLinkWithoutCarrierIsALostWire() {
-        var host = Host()
-        host.free = 1900
-        host.device.inFlight = 4
-        host.run(seconds: 2)
-        host.enterReclaim()
+        var host = Host.waiting()
         host.device.path?.carrier = .down
         host.stall(seconds: 3)
         let alert = host.alerts.last
@@ -217,11 +217,7 @@ private struct Host {
     }
 
     @Test func packetsThatArriveRuleTheWireOutAndPointAtTheServer() {
-        var host = Host()
-        host.free = 1900
-        host.device.inFlight = 4
-        host.run(seconds: 2)
-        host.enterReclaim()
+        var host = Host.waiting()
         host.stall(seconds: 3, receiving: true)
         #expect(host.alerts.last?.level == .critical)
         #expect(host.alerts.last?.findings.lostWire == .ruledOut)
@@ -231,11 +227,7 @@ private struct Host {
     }
 
     @Test func silenceWithACarrierCannotBeTold() {
-        var host = Host()
-        host.free = 1900
-        host.device.inFlight = 4
-        host.run(seconds: 2)
-        host.enterReclaim()
+        var host = Host.waiting()
         host.stall(seconds: 3)
         #expect(host.alerts.last?.findings.lostWire == .cannotTell)
         #expect(host.alerts.last?.findings.deadReceivePath == .cannotTell)
@@ -249,10 +241,7 @@ private struct Host {
     }
 
     @Test func aReceiveWorkerInReclaimIsADeadlock() {
-        var host = Host()
-        host.free = 1900
-        host.device.inFlight = 4
-        host.run(seconds: 2)
+        var host = Host.swapping()
         host.send(.stack(stack("refill_work+0x4f/0x90 [virtio_net]")))
         host.enterReclaim(tid: 9, isKernelThread: true, stack: 3)
         host.stall(seconds: 3)
@@ -264,11 +253,7 @@ private struct Host {
     }
 
     @Test func aStopThatTurnsIntoADeadlockIsToldAtOnce() {
-        var host = Host()
-        host.free = 1900
-        host.device.inFlight = 4
-        host.run(seconds: 2)
-        host.enterReclaim()
+        var host = Host.waiting()
         host.stall(seconds: 2)
         #expect(host.alerts.map(\.level) == [.warning, .critical])
         host.run(seconds: 1)
@@ -283,10 +268,7 @@ private struct Host {
     }
 
     @Test func anotherWorkerInReclaimIsNoProofOfOne() {
-        var host = Host()
-        host.free = 1900
-        host.device.inFlight = 4
-        host.run(seconds: 2)
+        var host = Host.swapping()
         host.send(.stack(stack("wb_workfn+0x4f/0x90")))
         host.enterReclaim(tid: 9, isKernelThread: true, stack: 3)
         host.stall(seconds: 3)
@@ -473,11 +455,7 @@ private struct Host {
 
 @Suite struct LateReaderTests {
     @Test func itGoesOnWhereTheWatchStands() {
-        var host = Host()
-        host.free = 1900
-        host.device.inFlight = 4
-        host.run(seconds: 2)
-        host.enterReclaim()
+        var host = Host.waiting()
         host.stall(seconds: 3)
         var late = Host()
         late.step = host.step

@@ -31,12 +31,7 @@ extension ByteWriter {
         }
         if let worker = evidence.worker {
             if !isFirst { text("; ") }
-            plain(foreign: worker.task.comm)
-            byte(UInt8(ascii: "["))
-            number(UInt64(worker.task.tid))
-            text("] in reclaim for ")
-            duration(worker.insideNanoseconds)
-            wayIn(worker, picture: picture)
+            self.worker(worker, picture: picture)
             isFirst = false
         }
         if let node = evidence.node {
@@ -49,13 +44,7 @@ extension ByteWriter {
             } else {
                 byte(UInt8(ascii: "?"))
             }
-            if let left = evidence.timeLeft {
-                text(", gone in ")
-                duration(left.nanoseconds)
-                text(" (")
-                text(left.confidence.word)
-                text(" confidence)")
-            }
+            timeLeft(evidence)
             isFirst = false
         }
         if let findings { shortFindings(findings) }

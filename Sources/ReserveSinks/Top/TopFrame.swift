@@ -62,32 +62,18 @@ extension TopPainter {
 
     private mutating func body(_ region: TopRegion, _ scene: TopScene) {
         var region = region
+        // The overview has the verdict itself, with what it rests on.
+        if scene.session.view.pane != .overview { stateLine(region.take(1), scene) }
         switch scene.session.view.pane {
         case .overview: overview(region, scene)
-        case .tasks:
-            stateLine(region.take(1), scene)
-            tasksPane(region, scene)
-        case .sockets:
-            stateLine(region.take(1), scene)
-            socketsPane(region, scene)
-        case .slab:
-            stateLine(region.take(1), scene)
-            slabPane(region, scene)
-        case .nbd:
-            stateLine(region.take(1), scene)
-            devicesPane(region, scene)
-        case .zones:
-            stateLine(region.take(1), scene)
-            zonesPane(region, scene)
-        case .events:
-            stateLine(region.take(1), scene)
-            eventsPane(region, scene)
-        case .agent:
-            stateLine(region.take(1), scene)
-            agentPane(region, scene)
-        case .story:
-            stateLine(region.take(1), scene)
-            storyPane(region, scene)
+        case .tasks: tasksPane(region, scene)
+        case .sockets: socketsPane(region, scene)
+        case .slab: slabPane(region, scene)
+        case .nbd: devicesPane(region, scene)
+        case .zones: zonesPane(region, scene)
+        case .events: eventsPane(region, scene)
+        case .agent: agentPane(region, scene)
+        case .story: storyPane(region, scene)
         }
     }
 
@@ -257,11 +243,7 @@ extension ByteWriter {
                 number(session.speedTenths)
             }
         case .paused:
-            if session.player.isAtEnd {
-                text(session.player.isLive ? "FROZEN" : "END")
-            } else {
-                text(session.player.isLive ? "FROZEN" : "PAUSED")
-            }
+            text(session.player.isLive ? "FROZEN" : session.player.isAtEnd ? "END" : "PAUSED")
         }
         guard session.time != .following else { return }
         byte(UInt8(ascii: " "))

@@ -102,7 +102,6 @@ public struct TopHistory: Sendable {
 public struct TopRates: Sendable {
     struct Device: Sendable {
         var firstMinor: UInt32
-        var completed: UInt64
         var readBytes: UInt64
         var writtenBytes: UInt64
         var latency: LatencyBuckets
@@ -137,9 +136,8 @@ public struct TopRates: Sendable {
             let sample = picture.devices[index].sample
             devices.append(
                 Device(
-                    firstMinor: sample.firstMinor, completed: sample.completed,
-                    readBytes: sample.readBytes, writtenBytes: sample.writtenBytes,
-                    latency: sample.latency))
+                    firstMinor: sample.firstMinor, readBytes: sample.readBytes,
+                    writtenBytes: sample.writtenBytes, latency: sample.latency))
         }
         return Snapshot(
             bootNanoseconds: now, swapIn: picture.counters?.kernel.pswpin,

@@ -10,18 +10,14 @@ struct TopMarks {
     var high: UInt64?
     var lowest: UInt64?
 
-    /// Sums over the zones that the reserve is made of: up to ZONE_NORMAL, as
-    /// mm/vmscan.c:allow_direct_reclaim() goes through them.
+    /// Sums over the zones that the reserve is made of.
     init(_ node: NodeSample, _ picture: borrowing Picture) {
         throttleLine = node.throttleLinePages
         min = node.pfmemallocReservePages
         lowest = node.lowestFreePages
         for index in picture.zones.indices {
             let zone = picture.zones[index]
-            guard zone.node == node.node, zone.managedPages > 0,
-                zone.name != FixedName("Movable"), zone.name != FixedName("Device"),
-                zone.name != FixedName("HighMem")
-            else { continue }
+            guard zone.node == node.node, zone.isOfReserve else { continue }
             low = (low ?? 0) &+ zone.lowPages
             high = (high ?? 0) &+ zone.highPages
         }

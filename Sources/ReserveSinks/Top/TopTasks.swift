@@ -14,14 +14,13 @@ struct TopTask {
     var isKernelThread: Bool
 
     static func all(_ picture: borrowing Picture) -> [TopTask] {
-        let now = picture.nowBootNanoseconds
         var tasks: [TopTask] = []
         for index in picture.throttled.indices {
             let stay = picture.throttled[index]
             tasks.append(
                 TopTask(
                     task: stay.task, isThrottled: true,
-                    insideNanoseconds: now - min(now, stay.beganBootNanoseconds),
+                    insideNanoseconds: picture.age(since: stay.beganBootNanoseconds),
                     gfpFlags: stay.gfpFlags, order: nil, stack: nil, isKernelThread: false))
         }
         for index in picture.reclaimers.indices {
@@ -29,7 +28,7 @@ struct TopTask {
             tasks.append(
                 TopTask(
                     task: stay.task, isThrottled: false,
-                    insideNanoseconds: now - min(now, stay.beganBootNanoseconds),
+                    insideNanoseconds: picture.age(since: stay.beganBootNanoseconds),
                     gfpFlags: stay.gfpFlags, order: stay.order, stack: stay.stack,
                     isKernelThread: stay.isKernelThread))
         }
