@@ -200,9 +200,17 @@ class Documents:
             words = line.split()
             if len(words) >= 2 and words[1].startswith(("reservewatch", "promtool")):
                 try:
-                    os.kill(int(words[0]), signal.SIGINT)
-                except ProcessLookupError:
+                    # Not before it awaits it: one that just starts would die of it.
+                    if awaits_interrupt(words[0]):
+                        os.kill(int(words[0]), signal.SIGINT)
+                except (ProcessLookupError, FileNotFoundError):
                     pass
+
+
+def awaits_interrupt(pid):
+    masks = re.findall(r"^Sig(?:Blk|Cgt):\s+(\w+)", pathlib.Path(f"/proc/{pid}/status").read_text(
+        encoding="utf-8", errors="replace"), re.M)
+    return any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in masks)
 
 
 def main():
