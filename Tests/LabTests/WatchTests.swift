@@ -211,7 +211,8 @@ import Testing
         "server_stop_after_s=soon", "server_kill_after_s=-1", "client_kill_after_s=",
         "slow_wire=", "slow_wire=rate_kbit=0", "slow_wire=speed=4", "server=elsewhere", "compare=",
         "compare=shell,", "compare=systemd", "critical=soon", "critical=0s", "critical=3",
-        "sysctl=vm/min=3", "sysctl=a=$(b)", "flood=streams=4 reads=always", "deadlock_for_s=x",
+        "sysctl=vm/min=3", "sysctl=a=$(b)", "init=runit", "flood=streams=4 reads=always",
+        "deadlock_for_s=x",
     ])
     func whatCannotBeIsRefused(line: String) {
         #expect(throws: LabError.self) { try scenario(line) }

@@ -46,6 +46,8 @@ public struct Scenario: Equatable, Sendable {
     public var limitSeconds = 420
     /// Whether the load must end well.
     public var mustComplete = true
+    /// Debian's systemd is the guest's init, with the package installed on a disk of its own.
+    public var usesSystemd = false
     /// NUMA nodes, over which memory and CPUs are spread evenly.
     public var nodes = 1
     /// The guest's swaps; one on the whole of nbd0 where the file names none.
@@ -208,6 +210,9 @@ public struct Scenario: Equatable, Sendable {
             guard ["prepared", "default"].contains(value) else { return false }
             host = value
         case "memory_mib": return number { memoryMiB = $0 }
+        case "init":
+            guard value == "systemd" else { return false }
+            usesSystemd = true
         case "cpus": return number { cpus = $0 }
         case "prepare":
             guard ["yes", "no"].contains(value) else { return false }

@@ -18,6 +18,8 @@ public enum SerialLine: Int, CaseIterable, Sendable {
     case jammed
     /// The trace of reclaim, compressed, once the agent has ended.
     case trace
+    /// What the journal of a guest with systemd has, once all is over.
+    case journal
 
     public var name: String { String(describing: self) }
     public var device: String { "/dev/ttyS\(rawValue)" }
@@ -32,13 +34,17 @@ public enum SerialLine: Int, CaseIterable, Sendable {
         case .alerts: return "alerts.txt"
         case .beat, .shell, .earlyoom, .bpftrace: return "beat-\(name).txt"
         case .trace: return "trace.gz"
+        case .journal: return "journal.txt"
         case .jammed: return nil
         }
     }
 
     /// Whether the runner reads it as it comes, with the time of each line.
     public var isStamped: Bool {
-        self != .events && self != .record && self != .jammed && self != .trace
+        switch self {
+        case .events, .record, .jammed, .trace, .journal: return false
+        default: return true
+        }
     }
 
     /// The shell's name for it in /lab.conf.

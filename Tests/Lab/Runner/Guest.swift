@@ -23,8 +23,8 @@ final class Guest {
     private func path(_ line: SerialLine) -> String { "\(directory)/\(line.file ?? "")" }
 
     init(
-        scenario: Scenario, kernel: KernelPackage, archive: String, directory: String,
-        accelerator: Accelerator
+        scenario: Scenario, kernel: KernelPackage, archive: String, disk: String? = nil,
+        directory: String, accelerator: Accelerator
     ) throws {
         self.directory = directory
         self.accelerator = accelerator
@@ -53,6 +53,13 @@ final class Guest {
                 "-device", "virtio-net-pci,id=net1,netdev=front,romfile=,addr=10",
             ]
         }
+        if let disk {
+            arguments += [
+                // Nothing of it outlives the run: the guest need not wait for our disk.
+                "-drive", "file=\(disk),format=raw,if=none,id=root,cache=unsafe",
+                "-device", "virtio-blk-pci,drive=root",
+            ]
+        }
         arguments += try Self.lines(directory: directory, sockets: sockets)
         arguments += [
             "-netdev", "user,id=lan",
@@ -61,7 +68,8 @@ final class Guest {
             "-append",
             "console=ttyS0 loglevel=4 panic=-1 nokaslr 8250.nr_uarts=16"
                 // The rootfs is tmpfs otherwise, which is swapped.
-                + (scenario.keepsPrograms ? " rootfstype=ramfs" : ""),
+                + (scenario.keepsPrograms ? " rootfstype=ramfs" : "")
+                + (scenario.usesSystemd ? " net.ifnames=0 systemd.show_status=no" : ""),
         ]
         process = try Children.shared.start(
             qemu, arguments, log: "\(directory)/qemu.log")

@@ -9,6 +9,8 @@ struct GuestSettings {
     let ports: [String: Int]
     let flood: Flood?
     let agentCommand: String
+    /// Of the Alertmanager outside, where there is one.
+    let alertPort: Int?
 
     var all: [(String, String)] { lines + host + load }
 
@@ -21,6 +23,8 @@ struct GuestSettings {
     private var host: [(String, String)] {
         let swaps = scenario.swaps.map { $0.words(port: ports[$0.device]) }
         return [
+            ("INIT", scenario.usesSystemd ? "systemd" : ""),
+            ("ALERT_PORT", alertPort.map(String.init) ?? ""),
             ("HOST", scenario.host),
             ("PREPARE", scenario.preparesByCommand && scenario.host == "prepared" ? "yes" : "no"),
             ("SWAPS", swaps.joined(separator: " ")),

@@ -50,7 +50,9 @@ struct Initramfs {
             // Sourced by init, each where its scenario needs it.
             for (part, isWanted) in [
                 ("doctor", scenario.doctor), ("sockets", scenario.sockets),
-                ("jammed", scenario.jammed), ("compare", !scenario.companions.isEmpty),
+                ("common", true), ("systemd-root", scenario.usesSystemd),
+                ("systemd", scenario.usesSystemd), ("jammed", scenario.jammed),
+                ("compare", !scenario.companions.isEmpty),
                 ("vmscan-trace", scenario.trace),
             ] where isWanted {
                 try Self.copy("\(lab)/guest/\(part)", to: "\(root)/\(part)")
@@ -67,6 +69,8 @@ struct Initramfs {
     }
 
     private static func modules(_ scenario: Scenario) -> [String] {
+        // The rest is loaded from the disk, by systemd.
+        if scenario.usesSystemd { return ["virtio_pci", "virtio_blk", "ext4"] }
         let swaps = scenario.swaps
         // The card of the swap first: it is eth0 then.
         var modules = scenario.nic == "e1000" ? ["e1000"] : []

@@ -13,6 +13,8 @@ final class LabRun: @unchecked Sendable {
     let guest: Guest
     private let servers: [NBDServer]
     private let flood: Flood?
+    /// Where the alerts of a guest with systemd go.
+    let alertmanager: Alertmanager?
     private var growth: GrowthWatch
     private var probeGrowth: GrowthWatch
     private(set) var outcome = Outcome.timedOut
@@ -57,18 +59,25 @@ final class LabRun: @unchecked Sendable {
         servers = try scenario.swaps.filter { $0.isNBD && !scenario.serverIsLocal }.map {
             try NBDServer.start(
                 $0, directory: directory, tls: scenario.doctor, failing: scenario.failingWrites,
-                slow: scenario.faults.slowWire)
+                slow: scenario.faults.slowWire,
+                // Debian 12's nbd-client does not heed the port that /etc/nbdtab names.
+                port: scenario.usesSystemd ? 10809 : nil)
         }
         flood = try scenario.flood.map {
             try Flood.start($0, program: try initramfs.compile("flood"), directory: directory)
         }
+        alertmanager = scenario.usesSystemd ? try Alertmanager.start(directory: directory) : nil
+        let disk =
+            scenario.usesSystemd
+            ? try SystemdDisk(kernel: kernel, lab: lab, cache: cache).make(in: directory) : nil
         Children.shared.removeAtEnd("\(directory)/initramfs.gz")
         Children.shared.removeAtEnd("\(directory)/initramfs.gz.root")
         let archive = "\(directory)/initramfs.gz"
         let ports = Dictionary(uniqueKeysWithValues: servers.map { ($0.device, $0.port) })
         let settings = GuestSettings(
             scenario: scenario, ports: ports, flood: flood,
-            agentCommand: watch?.command(scenario, options: agentOptions) ?? "")
+            agentCommand: watch?.command(scenario, options: agentOptions) ?? "",
+            alertPort: alertmanager?.port)
         let sizeMiB = try initramfs.build(
             settings: settings.all, scenario: scenario, watch: watch, at: archive)
         var scenario = scenario
@@ -77,8 +86,8 @@ final class LabRun: @unchecked Sendable {
         scenario.memoryMiB += watch?.addedMiB ?? 0
         self.scenario = scenario
         guest = try Guest(
-            scenario: scenario, kernel: kernel, archive: archive, directory: directory,
-            accelerator: try Accelerator.choose(kernel: kernel, cache: cache))
+            scenario: scenario, kernel: kernel, archive: archive, disk: disk,
+            directory: directory, accelerator: try Accelerator.choose(kernel: kernel, cache: cache))
         growth = GrowthWatch(path: guest.events)
         probeGrowth = GrowthWatch(path: guest.probe)
         faults = FaultInjector(scenario: scenario, guest: guest, servers: servers)
@@ -108,6 +117,8 @@ final class LabRun: @unchecked Sendable {
             hostBeat.stop()
             for server in servers { serverStats[server.device] = server.stop() }
             flood?.stop()
+            alertmanager?.stop()
+            try? FileManager.default.removeItem(atPath: "\(directory)/root.img")
             try? FileManager.default.removeItem(atPath: "\(directory)/initramfs.gz")
             for swap in scenario.swaps {
                 try? FileManager.default.removeItem(atPath: "\(directory)/\(swap.device).disk")
@@ -119,6 +130,7 @@ final class LabRun: @unchecked Sendable {
             onLook()
             guard Date().timeIntervalSince(lastProbe) > 0.5 else { continue }
             lastProbe = Date()
+            alertmanager?.look()
             if loadSince == nil, guest.mark("LOAD") != nil {
                 loadSince = Date()
                 loadAt = guest.arrival(of: "LOAD")

@@ -193,14 +193,25 @@ struct Lab {
 
     /// One guest for each kernel that can run it, side by side: the emulator gives each one core.
     private func performOnAllKernels(_ scenario: Scenario, numbered: Bool) throws -> [Report] {
-        let runs = try KernelPackage.names.filter {
+        let names = KernelPackage.names.filter {
             scenario.kernels.isEmpty || scenario.kernels.contains($0)
-        }.map { name in
+        }
+        func start(_ name: String) throws -> LabRun {
             let plain = "\(out)/\(scenario.name)-\(name)"
-            return try start(
+            return try self.start(
                 scenario, kernel: name, directory: numbered ? Self.next(plain) : plain,
                 agentOptions: option("agent-options", ""))
         }
+        if scenario.usesSystemd {
+            // Their servers share a port.
+            return try names.map { name in
+                let run = try start(name)
+                run.onRemark = { say("lab: \(name): \($0)") }
+                try run.run()
+                return try conclude(run)
+            }
+        }
+        let runs = try names.map(start)
         for run in runs {
             let name = run.kernel.name
             run.onRemark = { say("lab: \(name): \($0)") }
@@ -270,6 +281,7 @@ struct Lab {
             rows += try Validation(lab: lab, out: directory, binary: watch.tool).rows(
                 isComplete: run.outcome == .completed)
             if watch.agent != nil { rows += watching.rows() }
+            if scenario.usesSystemd { rows += SystemdChecks(run: run).rows() }
             if scenario.trace, run.outcome == .completed {
                 rows.append(
                     try KernelScripts(lab: lab, cache: cache).row(

@@ -17,10 +17,10 @@ struct NBDServer {
     /// - Parameter failing: the share of writes that fail once ``faults(_:)`` is there: "0.5%".
     static func start(
         _ swap: SwapDevice, directory: String, tls: Bool = false, failing: String? = nil,
-        slow: Faults.SlowWire? = nil
+        slow: Faults.SlowWire? = nil, port: Int? = nil
     ) throws -> NBDServer {
         let nbdkit = try Tools.require("nbdkit", package: "nbdkit")
-        let port = try Tools.freePort()
+        let port = try port ?? Tools.freePort()
         // One device is the rule: its files have no suffix.
         let suffix = swap.device == "nbd0" ? "" : "-\(swap.device)"
         let stats = "\(directory)/nbdkit-stats\(suffix).txt"
