@@ -34,6 +34,15 @@ public struct BoundedList<Element: Sendable>: Sendable {
         return true
     }
 
+    /// Replaces the first element that `matches`, or adds at the end.
+    mutating func put(_ element: Element, where matches: (borrowing Element) -> Bool) {
+        if let index = firstIndex(where: matches) {
+            elements[index] = element
+        } else {
+            append(element)
+        }
+    }
+
     public mutating func insert(_ element: Element, at index: Int) {
         guard elements.count < capacity else {
             overflowed &+= 1

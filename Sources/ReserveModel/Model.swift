@@ -94,11 +94,7 @@ public struct Model: Sendable {
             .enforceRule:
             applyWide(event, &notices)
         case .cgroupName(let id, let path):
-            if let index = picture.cgroups.firstIndex(where: { $0.id == id }) {
-                picture.cgroups[index].path = path
-            } else {
-                picture.cgroups.append(Picture.CgroupName(id: id, path: path))
-            }
+            picture.cgroups.put(Picture.CgroupName(id: id, path: path)) { $0.id == id }
         case .unknown: picture.unknownRecords &+= 1
         case .malformed: picture.malformedRecords &+= 1
         }
@@ -205,13 +201,7 @@ public struct Model: Sendable {
     private mutating func take(
         _ zone: ZoneSample, at now: UInt64, _ notices: inout NoticeQueue
     ) {
-        if let index = picture.zones.firstIndex(where: {
-            $0.node == zone.node && $0.index == zone.index
-        }) {
-            picture.zones[index] = zone
-        } else {
-            picture.zones.append(zone)
-        }
+        picture.zones.put(zone) { $0.node == zone.node && $0.index == zone.index }
         // Going down the dips between two samples count, going up the present does.
         let lowest = min(zone.freePages, zone.recentLowestFreePages)
         let down = lowest < zone.minPages ? 2 : lowest < zone.lowPages ? 1 : 0
@@ -234,11 +224,7 @@ public struct Model: Sendable {
     private mutating func take(
         _ node: NodeSample, at now: UInt64, _ notices: inout NoticeQueue
     ) {
-        if let index = picture.nodes.firstIndex(where: { $0.node == node.node }) {
-            picture.nodes[index] = node
-        } else {
-            picture.nodes.append(node)
-        }
+        picture.nodes.put(node) { $0.node == node.node }
         addTrend(of: node, at: now)
         let depth =
             node.pfmemallocReservePages > 0 && node.freePages <= node.throttleLinePages ? 1 : 0

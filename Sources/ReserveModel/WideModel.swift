@@ -41,7 +41,7 @@ extension Model {
         case .reclaimWait(let wait): groups.add(wait)
         case .slabTaken(let slab): groups.add(slab, isRefusal: false)
         case .slabRefused(let slab): groups.add(slab, isRefusal: true)
-        case .slabCache(let cache): take(cache)
+        case .slabCache(let cache): picture.caches.put(cache) { $0.serial == cache.serial }
         case .socket(let socket): take(socket, at: now, &notices)
         case .socketGone(let socket): forget(socket, at: now, &notices)
         case .socketDrop(let drop): groups.add(drop)
@@ -51,31 +51,28 @@ extension Model {
             }
             notices.append(Notice(bootNanoseconds: now, severity: .info, body: .stack(stack)))
         case .pressure(let pressure): picture.pressure = pressure
-        case .programMissed(let program): take(program)
+        case .programMissed(let program):
+            picture.missedPrograms.put(program) { $0.name == program.name }
         case .selfAccount(let account): picture.selfAccount = account
-        case .sink(let sink): take(sink)
+        case .sink(let sink): picture.sinks.put(sink) { $0.index == sink.index }
         case .exposure(let exposure): picture.exposure = exposure
         case .standing(let standing): goOn(from: standing)
-        case .takerTotal(let taker): take(taker)
-        case .waiterTotal(let waiter): take(waiter)
+        // The watch's own sums: for one who saw all records they change nothing.
+        case .takerTotal(let taker): picture.takers.put(taker) { $0.isSame(as: taker) }
+        case .waiterTotal(let waiter):
+            picture.waiters.put(waiter) { $0.comm == waiter.comm && $0.kind == waiter.kind }
         case .skipped(let records): picture.skippedRecords &+= records
         case .enforcement(let act):
             picture.lastEnforcement = act
             notices.append(
                 Notice(bootNanoseconds: now, severity: act.severity, body: .enforcement(act)))
-        case .enforceRule(let rule): take(rule)
+        case .enforceRule(let rule): picture.rules.put(rule) { $0.index == rule.index }
         default: break
         }
     }
 
     private mutating func take(_ usage: SwapUsage) {
-        if let index = picture.swapUsages.firstIndex(where: {
-            $0.major == usage.major && $0.minor == usage.minor
-        }) {
-            picture.swapUsages[index] = usage
-        } else {
-            picture.swapUsages.append(usage)
-        }
+        picture.swapUsages.put(usage) { $0.major == usage.major && $0.minor == usage.minor }
         // The line of /proc/swaps is read when the table changes; how full it is, all the time.
         guard let area = usage.area, let host = picture.host,
             let line = picture.swaps.firstIndex(where: {
@@ -83,22 +80,6 @@ extension Model {
             })
         else { return }
         picture.swaps[line].usedKiB = area.usedPages &* UInt64(host.pageSizeBytes / 1024)
-    }
-
-    private mutating func take(_ cache: SlabCache) {
-        if let index = picture.caches.firstIndex(where: { $0.serial == cache.serial }) {
-            picture.caches[index] = cache
-        } else {
-            picture.caches.append(cache)
-        }
-    }
-
-    private mutating func take(_ program: ProgramMissed) {
-        if let index = picture.missedPrograms.firstIndex(where: { $0.name == program.name }) {
-            picture.missedPrograms[index] = program
-        } else {
-            picture.missedPrograms.append(program)
-        }
     }
 
     private mutating func take(
@@ -126,41 +107,6 @@ extension Model {
         }
         notices.append(
             Notice(bootNanoseconds: now, severity: .notice, body: .socket(.gone, socket)))
-    }
-
-    private mutating func take(_ sink: SinkState) {
-        if let index = picture.sinks.firstIndex(where: { $0.index == sink.index }) {
-            picture.sinks[index] = sink
-        } else {
-            picture.sinks.append(sink)
-        }
-    }
-
-    private mutating func take(_ rule: EnforceRuleState) {
-        if let index = picture.rules.firstIndex(where: { $0.index == rule.index }) {
-            picture.rules[index] = rule
-        } else {
-            picture.rules.append(rule)
-        }
-    }
-
-    /// The watch's own sums: for one who saw all records they change nothing.
-    private mutating func take(_ total: Taker) {
-        if let index = picture.takers.firstIndex(where: { $0.isSame(as: total) }) {
-            picture.takers[index] = total
-        } else {
-            picture.takers.append(total)
-        }
-    }
-
-    private mutating func take(_ total: Picture.WaiterTotals) {
-        if let index = picture.waiters.firstIndex(where: {
-            $0.comm == total.comm && $0.kind == total.kind
-        }) {
-            picture.waiters[index] = total
-        } else {
-            picture.waiters.append(total)
-        }
     }
 
     /// One line for each sum of the interval, then the sums begin anew.
