@@ -14,7 +14,8 @@
  * Emits: RW_SOCKET_STATE when new or changed, else each second (from the timer);
  *        RW_SOCKET_GONE; RW_SOCKET_DROPPED, bounded per 100 ms.
  * Blind to: packets dropped for their protocol before any socket is known
- * (__netif_receive_skb_core(), not in PFMemallocDrop either).
+ * (__netif_receive_skb_core(), not in PFMemallocDrop either); connections of an NBD device
+ * beyond the 16th, in what its path tells.
  */
 
 struct socket_state {

@@ -30,8 +30,8 @@ struct AlertSinks: ~Copyable {
         if names.count > 3 { fourth = try AlertSink(names[3], index: 3, format: format) }
     }
 
-    /// Has every line of text and code that an alert needs touched once, and each place take
-    /// its buffers: the opening line.
+    /// Has each place take its buffers, the kernel's too, by an opening line. What else an alert
+    /// needs is in locked memory.
     mutating func rehearse(_ picture: borrowing Picture, at now: UInt64) {
         lines.opening(picture)
         first?.put(lines, since: now)
