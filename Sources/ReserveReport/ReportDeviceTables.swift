@@ -110,7 +110,7 @@ extension ReportCollector {
             let swapOut = kernel.pswpout
         {
             section.paragraphs.append(
-                "\(swapIn * pageKB) kB came in, \(swapOut * pageKB) kB went out;"
+                "\(swapIn.multipliedSaturating(by: pageKB)) kB came in, \(swapOut.multipliedSaturating(by: pageKB)) kB went out;"
                     + " \(knownText(picture.counters?.swapReadErrors)) reads and"
                     + " \(knownText(picture.counters?.swapWriteErrors)) writes failed.")
         } else {
@@ -137,7 +137,7 @@ extension ReportCollector {
             let victim = picture.oomKills[index]
             victims.rows.append([
                 "\(plain(victim.task.comm))[\(victim.task.tid)]", cgroup(victim.task.cgroupID),
-                "\(victim.rssPages * pageKB)",
+                "\(victim.rssPages.multipliedSaturating(by: pageKB))",
                 victim.points.map { "\($0 * Int64(pageKB))" } ?? "?",
             ])
         }

@@ -227,10 +227,14 @@ extension ReportCollector {
             let zone = picture.zones[index]
             guard zone.managedPages > 0 else { continue }
             zones.rows.append([
-                "\(zone.node) \(plain(zone.name))", "\(zone.managedPages * pageKB)",
-                "\(zone.minPages * pageKB)", "\(zone.lowPages * pageKB)",
-                "\(zone.highPages * pageKB)", "\(zone.boostPages * pageKB)",
-                "\(zone.lowestFreePages * pageKB)", clock(zone.lowestBootNanoseconds),
+                "\(zone.node) \(plain(zone.name))",
+                "\(zone.managedPages.multipliedSaturating(by: pageKB))",
+                "\(zone.minPages.multipliedSaturating(by: pageKB))",
+                "\(zone.lowPages.multipliedSaturating(by: pageKB))",
+                "\(zone.highPages.multipliedSaturating(by: pageKB))",
+                "\(zone.boostPages.multipliedSaturating(by: pageKB))",
+                "\(zone.lowestFreePages.multipliedSaturating(by: pageKB))",
+                clock(zone.lowestBootNanoseconds),
             ])
         }
         var nodes = ReportTable(
@@ -239,9 +243,11 @@ extension ReportCollector {
         for index in picture.nodes.indices {
             let node = picture.nodes[index]
             nodes.rows.append([
-                "\(node.node)", "\(node.pfmemallocReservePages * pageKB)",
-                "\(node.throttleLinePages * pageKB)", "\(node.freePages * pageKB)",
-                "\(node.lowestFreePages * pageKB)", clock(node.lowestBootNanoseconds),
+                "\(node.node)", "\(node.pfmemallocReservePages.multipliedSaturating(by: pageKB))",
+                "\(node.throttleLinePages.multipliedSaturating(by: pageKB))",
+                "\(node.freePages.multipliedSaturating(by: pageKB))",
+                "\(node.lowestFreePages.multipliedSaturating(by: pageKB))",
+                clock(node.lowestBootNanoseconds),
                 "\(node.kswapdFailures)",
             ])
         }

@@ -246,7 +246,7 @@ extension ByteWriter {
         case .largest: text("; it held the most memory of its own, ")
         case .socketOwner: text("; its sockets held the most unread, ")
         }
-        number(held * pageKB)
+        number(held.multipliedSaturating(by: pageKB))
         text(" kB")
     }
 
@@ -254,14 +254,14 @@ extension ByteWriter {
         guard act.outcome == .done, !act.verb.isUndoing else { return }
         if let freed = act.freedPages {
             text("; ")
-            number(freed * pageKB)
+            number(freed.multipliedSaturating(by: pageKB))
             text(" kB of it came free")
         }
         if let before = act.freeBeforePages, let after = act.freeAfterPages {
             text("; free ")
-            number(before * pageKB)
+            number(before.multipliedSaturating(by: pageKB))
             text(" to ")
-            number(after * pageKB)
+            number(after.multipliedSaturating(by: pageKB))
             text(" kB")
         }
         if act.tookNanoseconds > 0 {

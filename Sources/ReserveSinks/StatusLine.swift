@@ -56,13 +56,13 @@ extension ByteWriter {
                 byte(UInt8(ascii: " "))
             }
             text("free ")
-            number(node.freePages * pageKB)
+            number(node.freePages.multipliedSaturating(by: pageKB))
             text(" kB, min ")
-            number(node.pfmemallocReservePages * pageKB)
+            number(node.pfmemallocReservePages.multipliedSaturating(by: pageKB))
             text(", throttle line ")
-            number(node.throttleLinePages * pageKB)
+            number(node.throttleLinePages.multipliedSaturating(by: pageKB))
             text(", lowest ")
-            number(node.lowestFreePages * pageKB)
+            number(node.lowestFreePages.multipliedSaturating(by: pageKB))
         }
     }
 

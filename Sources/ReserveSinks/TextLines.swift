@@ -92,7 +92,7 @@ extension ByteWriter {
             text(victim.killed ? "OOM killer killed " : "OOM: already dying ")
             actor(victim.task, picture: picture)
             text(", ")
-            number(victim.rssPages * pageKB)
+            number(victim.rssPages.multipliedSaturating(by: pageKB))
             text(" kB resident")
         case .oomFreed, .kswapd, .reclaimWaits, .slab, .socket, .drops, .stack:
             wideLine(notice.body, picture: picture, pageKB: pageKB)
@@ -168,15 +168,15 @@ extension ByteWriter {
         case .aboveMin: text(" is back above min; lowest was ")
         default: text(" is back above low; lowest was ")
         }
-        number(min(zone.freePages, zone.recentLowestFreePages) * pageKB)
+        number(min(zone.freePages, zone.recentLowestFreePages).multipliedSaturating(by: pageKB))
         text(" kB, min ")
-        number(zone.minPages * pageKB)
+        number(zone.minPages.multipliedSaturating(by: pageKB))
         text(" kB, low ")
-        number(zone.lowPages * pageKB)
+        number(zone.lowPages.multipliedSaturating(by: pageKB))
         text(" kB")
         if zone.boostPages > 0 {
             text(" (boost ")
-            number(zone.boostPages * pageKB)
+            number(zone.boostPages.multipliedSaturating(by: pageKB))
             text(" kB)")
         }
     }
@@ -190,9 +190,9 @@ extension ByteWriter {
             crossing == .atThrottleLine
                 ? " is at the throttle line: direct reclaimers are put to sleep; free "
                 : " is above the throttle line again; free ")
-        number(node.freePages * pageKB)
+        number(node.freePages.multipliedSaturating(by: pageKB))
         text(" kB, line ")
-        number(node.throttleLinePages * pageKB)
+        number(node.throttleLinePages.multipliedSaturating(by: pageKB))
         text(" kB")
     }
 

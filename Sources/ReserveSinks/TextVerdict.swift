@@ -146,12 +146,12 @@ extension ByteWriter {
         }
         if let node = evidence.node {
             text("; free ")
-            number(node.freePages * pageKB)
+            number(node.freePages.multipliedSaturating(by: pageKB))
             text(" kB of min ")
-            number(node.minPages * pageKB)
+            number(node.minPages.multipliedSaturating(by: pageKB))
             if let base = node.minWithoutBoostPages, base != node.minPages {
                 text(" (without boost ")
-                number(base * pageKB)
+                number(base.multipliedSaturating(by: pageKB))
                 byte(UInt8(ascii: ")"))
             }
         }

@@ -12,9 +12,9 @@ extension ByteWriter {
             text(" is being torn down after ")
             duration(freed.afterNanoseconds)
             text(", ")
-            number(freed.markedPages * pageKB)
+            number(freed.markedPages.multipliedSaturating(by: pageKB))
             text(" kB, of which the reaper had ")
-            number(freed.reapedPages * pageKB)
+            number(freed.reapedPages.multipliedSaturating(by: pageKB))
         case .kswapd(let move):
             text("kswapd")
             number(UInt64(move.node))

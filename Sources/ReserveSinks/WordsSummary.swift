@@ -53,13 +53,13 @@ extension ByteWriter {
             text("Node ")
             number(UInt64(node.node))
             text(": the lowest free memory was ")
-            number(node.lowestFreePages * pageKB)
+            number(node.lowestFreePages.multipliedSaturating(by: pageKB))
             text(" kB, ")
             after(node.lowestBootNanoseconds, picture)
             text("; min is ")
-            number(node.pfmemallocReservePages * pageKB)
+            number(node.pfmemallocReservePages.multipliedSaturating(by: pageKB))
             text(" kB now, the throttle line ")
-            number(node.throttleLinePages * pageKB)
+            number(node.throttleLinePages.multipliedSaturating(by: pageKB))
             text(" kB.\n")
         }
         for index in picture.zones.indices {
@@ -67,13 +67,13 @@ extension ByteWriter {
             text("  zone ")
             plain(foreign: zone.name)
             text(": lowest ")
-            number(zone.lowestFreePages * pageKB)
+            number(zone.lowestFreePages.multipliedSaturating(by: pageKB))
             text(" kB, min ")
-            number(zone.minPages * pageKB)
+            number(zone.minPages.multipliedSaturating(by: pageKB))
             text(" kB")
             if zone.boostPages > 0 {
                 text(" (of which boost ")
-                number(zone.boostPages * pageKB)
+                number(zone.boostPages.multipliedSaturating(by: pageKB))
                 text(" kB)")
             }
             text("\n")
@@ -233,9 +233,9 @@ extension ByteWriter {
         if let kernel = picture.counters?.kernel, let swapIn = kernel.pswpin,
             let swapOut = kernel.pswpout
         {
-            number(swapIn * pageKB / 1024)
+            number(swapIn.multipliedSaturating(by: pageKB) / 1024)
             text(" MB came in, ")
-            number(swapOut * pageKB / 1024)
+            number(swapOut.multipliedSaturating(by: pageKB) / 1024)
             text(" MB went out")
         } else {
             text("pages in and out were not observed")

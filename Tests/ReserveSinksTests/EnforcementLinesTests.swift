@@ -54,6 +54,16 @@ private func json(_ act: Enforcement) throws -> [String: Any] {
                 + "own, 56840 kB; 56024 kB of it came free; free 2488 to 23092 kB in 24 ms")
     }
 
+    /// Recordings are input.
+    @Test func figuresAsLargeAsCanBeEndNothing() {
+        var act = act()
+        act.heldPages = .max
+        act.freedPages = 1 << 63
+        act.freeBeforePages = .max
+        act.freeAfterPages = .max
+        #expect(line(act).contains("free 18446744073709551615 to 18446744073709551615 kB"))
+    }
+
     @Test func whatWasNotDoneSaysSo() {
         var would = act()
         would.outcome = .would

@@ -41,6 +41,18 @@ import Testing
         return line
     }
 
+    /// Recordings are input.
+    @Test func figuresAsLargeAsCanBeEndNothing() {
+        var picture = picture(waitersKnown: [true])
+        picture.host = HostFacts()
+        picture.host?.pageSizeBytes = 4096
+        picture.nodes[0].freePages = .max
+        picture.nodes[0].pfmemallocReservePages = .max
+        picture.nodes[0].throttleLinePages = 1 << 63
+        picture.nodes[0].lowestFreePages = .max
+        #expect(text(picture).contains("free 18446744073709551615 kB"))
+    }
+
     /// The walk over the waiters ends after 64: then their number is a least one, and no sum.
     @Test func whoIsNotCountedToTheEndIsNotSummed() throws {
         #expect(try throttle(picture(waitersKnown: [true, true]))["waiting_now"] as? Int == 4)
