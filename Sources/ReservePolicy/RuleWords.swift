@@ -118,8 +118,8 @@ extension Rule {
         }
         if action == .rescue {
             notes.append(
-                "tried on a few hosts only; docs/enforcement.md has each run. What survives is "
-                    + "prepared before: reservewatch prepare")
+                "tried in a few trials only, and not by this program. What survives is prepared "
+                    + "before: reservewatch prepare")
         }
         return notes
     }

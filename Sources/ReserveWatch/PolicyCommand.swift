@@ -13,7 +13,7 @@ import ReserveStore
 struct PolicyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy",
-        abstract: "Rules by which the agent acts on the host: in words, and over a recording.",
+        abstract: "Rules to act by, in words and over a recording; not carried out yet.",
         subcommands: [PolicyExplain.self, PolicySimulate.self])
 }
 
@@ -29,7 +29,8 @@ struct PolicyExplain: ParsableCommand {
     @OptionGroup var source: PolicySource
 
     func run() throws {
-        for line in try source.read().explanation { print(line) }
+        for line in try source.read().explanation { print(plainText(line)) }
+        print("This version of the agent carries out no rules, whatever their mode.")
     }
 }
 
@@ -93,7 +94,9 @@ struct PolicySource: ParsableArguments {
         let set = RuleSet.read(
             PolicyFile.sections(text, file: config, problems: &problems), problems: &problems)
         guard problems.isEmpty else {
-            for problem in problems { printError("\(problem.place): \(problem.sentence)") }
+            for problem in problems {
+                printError(plainText("\(problem.place): \(problem.sentence)"))
+            }
             throw ExitCode(65)
         }
         return set
