@@ -57,7 +57,7 @@ public struct Configuration: Sendable {
 
     private mutating func take(_ block: ConfigBlock, _ found: inout [ConfigProblem]) {
         // systemd.syntax(7): for other programs.
-        if block.kind.hasPrefix("X-") { return }
+        if block.kind.hasPrefix("X-") || schema.others.contains(block.kind) { return }
         guard let known = schema.section(block.kind) else {
             found.append(ConfigProblem(at: block.place, unknown(block)))
             return
