@@ -15,6 +15,7 @@ let package = Package(
     products: [
         .executable(name: "reservewatch", targets: ["ReserveWatch"]),
         .executable(name: "reservewatch-agent", targets: ["reservewatch-agent"]),
+        .executable(name: "reservewatch-forward", targets: ["reservewatch-forward"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
@@ -69,11 +70,26 @@ let package = Package(
         .executableTarget(
             name: "reservewatch-agent", dependencies: ["ReserveAgent", "ReserveKernel"],
             path: "Sources/AgentMain", swiftSettings: swift),
+        .target(
+            name: "CCurl", cSettings: c, linkerSettings: [.linkedLibrary("curl")]),
+        .target(
+            name: "ReserveForward",
+            dependencies: [
+                "CLinux", "CRecord", "ReserveBox", "ReserveConfig", "ReserveModel",
+                "ReserveRecord", "ReserveSinks",
+            ],
+            swiftSettings: swift),
+        // By itself: it alone is linked to libcurl, which cannot be had as a static library.
+        .executableTarget(
+            name: "reservewatch-forward",
+            dependencies: ["CCurl", "ReserveForward", "ReserveSinks"],
+            path: "Sources/ForwardMain", swiftSettings: swift),
         .executableTarget(
             name: "ReserveWatch",
             dependencies: [
-                "CBPF", "CLinux", "CRecord", "ReserveAgent", "ReserveBox", "ReserveEnforce",
-                "ReserveModel", "ReserveKernel", "ReservePolicy", "ReserveRecord", "ReserveReport",
+                "CBPF", "CLinux", "CRecord", "ReserveAgent", "ReserveBox", "ReserveConfig",
+                "ReserveEnforce", "ReserveForward", "ReserveModel", "ReserveKernel",
+                "ReservePolicy", "ReserveRecord", "ReserveReport",
                 "ReserveSinks", "ReserveStore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -115,6 +131,21 @@ let package = Package(
         .testTarget(name: "CommandTests", swiftSettings: swift),
         .testTarget(
             name: "ReserveBoxTests", dependencies: ["CRecord", "ReserveBox"],
+            swiftSettings: swift),
+        // Plays a recording into a box, as an agent would: for tests of what reads boxes.
+        .executableTarget(
+            name: "boxfeed",
+            dependencies: [
+                "CLinux", "CRecord", "ReserveBox", "ReserveModel", "ReserveRecord",
+                "ReserveStore",
+            ],
+            path: "Tests/BoxFeed", swiftSettings: swift),
+        .testTarget(
+            name: "ReserveForwardTests",
+            dependencies: [
+                "CRecord", "ReserveBox", "ReserveConfig", "ReserveForward", "ReserveModel",
+                "ReserveSinks",
+            ],
             swiftSettings: swift),
         .testTarget(name: "LabTests", dependencies: ["LabKit"], swiftSettings: swift),
     ],

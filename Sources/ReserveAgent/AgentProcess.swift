@@ -5,21 +5,20 @@ import Glibc
 import ReserveBox
 import ReserveKernel
 
-/// The agent's own program, `reservewatch-agent`: where it is, and how it is started.
-public enum AgentProgram {
-    public static let name = "reservewatch-agent"
-    /// Where packages put it.
-    private static let libexec = "/usr/libexec/reservewatch/reservewatch-agent"
+/// Programs that go with `reservewatch`: where they are, and how it becomes one of them.
+public enum OwnProgram {
+    /// Where packages put them.
+    private static let libexec = "/usr/libexec/reservewatch"
 
     /// Beside the running program, or where packages put it.
-    public static func find() throws(WatchError) -> String {
+    public static func find(_ name: String) throws(WatchError) -> String {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = buffer.withUnsafeMutableBytes { bytes in
             bytes.withMemoryRebound(to: CChar.self) { characters in
                 characters.baseAddress.map { readlink("/proc/self/exe", $0, bytes.count) } ?? -1
             }
         }
-        var places = [libexec]
+        var places = ["\(libexec)/\(name)"]
         if count > 0 {
             let own = String(decoding: buffer[..<count], as: UTF8.self)
             let directory = own[..<(own.lastIndex(of: "/") ?? own.startIndex)]
@@ -29,10 +28,10 @@ public enum AgentProgram {
         throw .input(path: places[0], errno: ENOENT)
     }
 
-    /// Becomes the agent: does not return unless that fails.
-    public static func become(_ settings: AgentSettings) throws(WatchError) {
-        let path = try find()
-        withArguments([path] + settings.words) { _ = execv(path, $0) }
+    /// Becomes it: does not return unless that fails.
+    public static func become(_ name: String, _ words: [String]) throws(WatchError) {
+        let path = try find(name)
+        withArguments([path] + words) { _ = execv(path, $0) }
         throw .input(path: path, errno: errno)
     }
 
@@ -42,6 +41,16 @@ public enum AgentProgram {
         var copies = words.map { strdup($0) } + [nil]
         defer { copies.forEach { free($0) } }
         copies.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { body(base) } }
+    }
+}
+
+/// The agent's own program.
+public enum AgentProgram {
+    public static let name = "reservewatch-agent"
+
+    /// Becomes the agent: does not return unless that fails.
+    public static func become(_ settings: AgentSettings) throws(WatchError) {
+        try OwnProgram.become(name, settings.words)
     }
 }
 
@@ -56,7 +65,7 @@ public struct PrivateAgent: ~Copyable {
     /// - Throws: ``WatchError/agentFailed(status:)`` with the child's own exit status, its
     ///   message being on standard error already.
     public static func start(_ settings: AgentSettings) throws(WatchError) -> PrivateAgent {
-        let path = try AgentProgram.find()
+        let path = try OwnProgram.find(AgentProgram.name)
         let memory = rw_memory_file("reservewatch-box")
         guard memory >= 0 else { throw .resources(operation: "make a box", errno: memory) }
         var settings = settings
@@ -70,7 +79,7 @@ public struct PrivateAgent: ~Copyable {
         // The terminal's Ctrl-C is for the reader, which ends the agent in its own time.
         posix_spawnattr_setpgroup(&attributes, 0)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
-        AgentProgram.withArguments([path] + settings.words) {
+        OwnProgram.withArguments([path] + settings.words) {
             result = posix_spawn(&pid, path, nil, &attributes, $0, environ)
         }
         guard result == 0 else {

@@ -23,7 +23,7 @@ public struct BoxFacts: Sendable, Equatable {
     }
 
     /// The id of this boot; nil where /proc is not there.
-    static func thisBoot() -> String? {
+    public static func thisBoot() -> String? {
         read("/proc/sys/kernel/random/boot_id").map { String($0.prefix { $0 != "\n" }) }
     }
 

@@ -129,7 +129,8 @@ public struct KernelFacts: Equatable, Sendable {
 
 /// A small file's text, or nil when it cannot be read. Bytes that are no UTF-8 are replaced.
 public func readFile(_ path: String, limit: Int) -> String? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // Not to wait for somebody who put a FIFO in its place.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     var bytes = [UInt8](repeating: 0, count: limit)

@@ -16,6 +16,14 @@ public struct Alert: Sendable {
         case critical = 2
 
         public static func < (one: Level, other: Level) -> Bool { one.rawValue < other.rawValue }
+
+        public var severity: Notice.Severity {
+            switch self {
+            case .resolved: return .notice
+            case .warning: return .warning
+            case .critical: return .critical
+            }
+        }
     }
 
     /// Why the level is what it is: several may hold at once.

@@ -36,16 +36,7 @@ extension Model {
         picture.lastAlerts[index] = alert
         notices.append(
             Notice(
-                bootNanoseconds: now, severity: Self.severity(of: state.level), body: .alert(alert)
-            ))
-    }
-
-    private static func severity(of level: Alert.Level) -> Notice.Severity {
-        switch level {
-        case .resolved: return .notice
-        case .warning: return .warning
-        case .critical: return .critical
-        }
+                bootNanoseconds: now, severity: state.level.severity, body: .alert(alert)))
     }
 
     private func level(of reasons: Alert.Reasons) -> Alert.Level {
@@ -59,7 +50,7 @@ extension Model {
         return reasons.isEmpty ? .resolved : .warning
     }
 
-    private mutating func pressureReasons(_ now: UInt64) -> Alert.Reasons {
+    mutating func pressureReasons(_ now: UInt64) -> Alert.Reasons {
         let verdict = picture.verdict
         let evidence = verdict.evidence
         var reasons: Alert.Reasons = []
@@ -98,7 +89,7 @@ extension Model {
     }
 
     /// nil: what is needed to say is not known.
-    private func exposureReasons() -> Alert.Reasons? {
+    func exposureReasons() -> Alert.Reasons? {
         guard picture.swaps.firstIndex(where: { !$0.nbdDisk.isEmpty }) != nil else {
             // No swap on NBD: sockets may fill what they like.
             return picture.counters == nil ? nil : []
@@ -119,7 +110,7 @@ extension Model {
     }
 
     /// What explains a stop, and what does not, as far as anything tells.
-    private func findings() -> Alert.Findings {
+    func findings() -> Alert.Findings {
         var findings = Alert.Findings()
         let verdict = picture.verdict
         guard verdict.conditions.progress == .stopped, let device = verdict.evidence.device else {

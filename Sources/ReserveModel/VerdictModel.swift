@@ -297,16 +297,43 @@ extension Model {
     /// Goes on where the watch stands, for a reader that came later.
     mutating func goOn(from standing: Standing) {
         guard machine.state == .unknown else { return }
+        take(over: standing)
+    }
+
+    /// Goes on from where the agent stands, for a reader that did not see its first record and
+    /// counts incidents from another one. Who saw all stands there already.
+    public mutating func follow(_ standing: Standing) {
+        if picture.standing != standing { take(over: standing) }
+    }
+
+    private mutating func take(over standing: Standing) {
         machine = HostStateMachine(
             state: standing.state, sinceBootNanoseconds: standing.stateSinceBootNanoseconds)
         picture.verdict.state = standing.state
         picture.verdict.sinceBootNanoseconds = standing.stateSinceBootNanoseconds
-        for index in 0..<2 {
+        let own = picture.standing
+        for index in 0..<2 where own.tracks[index] != standing.tracks[index] {
             let track = standing.tracks[index]
             picture.alerts[Int(track.track.rawValue)] = AlertTrack(
                 track: track.track, level: track.level, incident: track.incident,
                 peak: track.peak, sinceBootNanoseconds: track.sinceBootNanoseconds,
                 told: track.told)
         }
+    }
+
+    /// Why a track would be told now, and what explains it: of a moment of which this model made
+    /// no notice of its own.
+    public func presentAlert(_ track: Alert.Track, _ standing: Standing.Track, at now: UInt64)
+        -> Alert
+    {
+        var copy = self
+        let isPressure = track == .pressure
+        let reasons = isPressure ? copy.pressureReasons(now) : exposureReasons() ?? []
+        return Alert(
+            track: track, level: standing.level, incident: standing.incident, peak: standing.peak,
+            sinceBootNanoseconds: standing.sinceBootNanoseconds,
+            told: standing.told > 0 ? standing.told - 1 : 0,
+            reasons: standing.level == .resolved ? [] : reasons,
+            findings: isPressure && standing.level != .resolved ? findings() : Alert.Findings())
     }
 }

@@ -112,6 +112,8 @@ public struct RecordingReader {
         case repeated(UnsafeRawBufferPointer)
         case begin(rw_segment_begin)
         case end(rw_segment_end)
+        /// Of somebody who frames other things in the same way, or of a newer agent.
+        case other(type: UInt32, UnsafeRawBufferPointer)
     }
 
     private let bytes: UnsafeRawBufferPointer
@@ -141,7 +143,7 @@ public struct RecordingReader {
         while let frame = nextFrame() {
             switch frame {
             case .record(let record), .repeated(let record): return record
-            case .begin, .end: continue
+            case .begin, .end, .other: continue
             }
         }
         return nil
@@ -168,7 +170,7 @@ public struct RecordingReader {
                 return .begin(payload.loadUnaligned(as: rw_segment_begin.self))
             case RW_FRAME_END.rawValue where payload.count >= MemoryLayout<rw_segment_end>.size:
                 return .end(payload.loadUnaligned(as: rw_segment_end.self))
-            default: continue  // of a newer agent
+            default: return .other(type: type, payload)
             }
         }
         tornBytes += bytes.count - from

@@ -9,6 +9,8 @@ public struct AlertLines: ~Copyable {
     static let kmsgBytes = 960
 
     private var text = ByteWriter(capacityBytes: 4096)
+    /// Where what the line says begins, behind time, host and our name.
+    private var sentenceOffset = 0
     private var kmsgText = ByteWriter(capacityBytes: 4096)
     private var kmsgJSON = ByteWriter(capacityBytes: 4096)
     private var json = JSONLines()
@@ -23,6 +25,12 @@ public struct AlertLines: ~Copyable {
         isJSON ? jsonLine.bytes : text.bytes
     }
 
+    /// The text without time, host, name and newline: for who keeps those apart.
+    public var sentence: UnsafeRawBufferPointer {
+        let end = max(sentenceOffset, text.count - 1)
+        return UnsafeRawBufferPointer(rebasing: text.bytes[sentenceOffset..<end])
+    }
+
     /// The same for /dev/kmsg: with its level, without time and host, and short enough.
     public func kmsg(isJSON: Bool) -> UnsafeRawBufferPointer {
         isJSON ? kmsgJSON.bytes : kmsgText.bytes
@@ -32,6 +40,7 @@ public struct AlertLines: ~Copyable {
         guard case .alert(let alert) = notice.body else { return }
         let pageKB = UInt64(picture.host?.pageSizeBytes ?? 4096) / 1024
         begin(notice.bootNanoseconds, picture)
+        sentenceOffset = text.count
         text.alertLine(alert, picture: picture, pageKB: pageKB)
         text.byte(UInt8(ascii: "\n"))
         writeJSON(notice, picture)

@@ -90,7 +90,7 @@ public final class RecordSource {
             switch frame {
             case .begin(let begin):
                 if let missing = begins(begin) { return missing }
-            case .end: continue
+            case .end, .other: continue
             case .repeated(let record):
                 if let entry = repeated(record) { return entry }
             case .record(let record):

@@ -61,6 +61,11 @@ struct MetricsCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Where forward tells how the delivery of alerts goes.", valueName: "path"))
+    var forwardStatus: String = "/run/reservewatch-forward/status"
+
+    @Option(
+        help: ArgumentHelp(
             "Tell of a recording instead: in its own time, with --once all of it.",
             valueName: "file"))
     var replay: String?
@@ -104,7 +109,7 @@ struct MetricsCommand: ParsableCommand {
             if let recording {
                 try serve(recording)
             } else {
-                try serve(BoxFeed(path: box))
+                try serve(BoxFeed(path: box, forwardStatus: forwardStatus))
             }
         } catch let error as WatchError {
             throw leave(error)

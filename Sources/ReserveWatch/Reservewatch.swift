@@ -28,6 +28,7 @@ struct Reservewatch: ParsableCommand {
               reservewatch record /var/lib/reservewatch  keep them in segments, bounded
               reservewatch report incident.rwr -o report.html   the incident as one page
               reservewatch metrics                       for Prometheus, on 127.0.0.1:9479
+              reservewatch forward --alertmanager http://127.0.0.1:9093   alerts, to people
               reservewatch doctor                        what this kernel lets us see,
                                                          and whether the swap's path is fit
               reservewatch doctor --btf vmlinux          what that one would, not running
@@ -40,21 +41,22 @@ struct Reservewatch: ParsableCommand {
               64  wrong usage
               65  the input is not what it was taken for: no recording, box or kernel;
                   the journal of prepare is damaged; rules that cannot be understood
-              66  the input cannot be read
+              66  the input cannot be read; a secret, a certificate or a program is missing
               69  this kernel cannot be watched (no BPF, no BTF, too old)
               71  the host had no resources to start with, or an address is taken
               73  the output cannot be opened
-              74  the output failed on the way
-              75  no agent runs, or another one does, or it died; another prepare runs
+              74  the output failed on the way; forward --test did not get through
+              75  no agent runs, or another one does, or it died; another prepare
+                  or forward runs
               77  not permitted: not root, missing capability, lockdown
               78  doctor found this host unfit to swap over NBD; prepare could not do,
-                  or undo, all that it should
+                  or undo, all that it should; the configuration is wrong
             """,
         version: agentVersion,
         subcommands: [
             AgentCommand.self, EventsCommand.self, TopCommand.self, RecordCommand.self,
             ReplayCommand.self, ReportCommand.self,
-            MetricsCommand.self,
+            MetricsCommand.self, ForwardCommand.self,
             DoctorCommand.self, PrepareCommand.self, PolicyCommand.self,
         ]
     )

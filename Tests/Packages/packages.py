@@ -62,7 +62,12 @@ def check_packages(packages):
     version = run(TREE / "build/reservewatch", "--version").stdout.strip()
     for package in packages:
         check(field(package, "Version") == version, f"{package.name} has the program's version")
-    agent = packages[0]
+    agent, forward = packages[:2]
+    needs = re.split(r", ", field(forward, "Depends"))
+    check(
+        f"reservewatch (= {version})" in needs
+        and any(need.startswith("libcurl4 ") for need in needs),
+        "forward's needs libcurl, and the watch of its own version", *needs)
     check(
         re.search(r"\blibbpf \(= .*\bzlib \(= ", field(agent, "Built-Using")),
         "Built-Using names what is linked statically", field(agent, "Built-Using"))
@@ -198,13 +203,12 @@ def check_installed(root, before):
             said = root.run("systemd-analyze", "verify", "--man=no", unit.name)
             mine = [line for line in said.stdout.splitlines() if "reservewatch" in line]
             check(said.returncode == 0 and not mine, f"systemd-analyze verify {unit.name}", *mine)
-    forwards = "\n  forward " in root.run("reservewatch", "--help").stdout
     check(
-        root.path("lib/systemd/system/reservewatch-forward.service").exists() == forwards,
-        "the unit of forward is there where the command is")
+        not root.path("lib/systemd/system/reservewatch-forward.service").exists(),
+        "the unit of forward is not there without its package")
     lacking = [word for unit in UNITS
                for word in re.findall(r"^Documentation=file://(\S+)", unit.read_text(), re.M)
-               if not root.path(word[1:]).exists() and ("forward" not in unit.name or forwards)]
+               if not root.path(word[1:]).exists()]
     check(not lacking, "every document that a unit names is there", *lacking)
 
 
@@ -243,8 +247,36 @@ def check_running(root):
     check("ends 0" in facts, "it ends when it is asked to", said)
 
 
+def check_forward(root, install, package):
+    """Its package beside the watch's: nothing is started, and nothing is left."""
+    said = root.run("timeout", "10", "reservewatch", "forward", "--alertmanager",
+                    "http://127.0.0.1:9")
+    check(said.returncode == 66 and "reservewatch-forward" in said.stdout,
+          "without its package forward says what is missing", said.stdout)
+    before = Tree(root.directory)
+    said = root.run(*install, root.put(package))
+    check(said.returncode == 0, "forward installs", said.stdout[-2000:])
+    linked = [path for path in Tree(root.directory).less(before)
+              if path.startswith("etc/systemd/") and os.path.islink(root.path(path))]
+    check(not linked, "and is not enabled", *linked)
+    said = root.run("systemd-analyze", "verify", "--man=no", "reservewatch-forward.service")
+    check(said.returncode == 0, "systemd-analyze verify reservewatch-forward.service", said.stdout)
+    said = root.run("reservewatch", "forward")
+    check(said.returncode == 64 and "name a destination" in said.stdout,
+          "without a destination it says how to name one", said.stdout)
+    said = root.run("sh", "-c", "reservewatch forward --alertmanager http://127.0.0.1:9 & "
+                    "sleep 1; kill $!; wait $!; echo ends $?")
+    check("waiting: the agent that wrote /run/reservewatch/box has ended" in said.stdout
+          and "ends 0" in said.stdout,
+          "with one it waits for an agent, and ends when it is asked to", said.stdout)
+    shutil.rmtree(root.path("var/lib/reservewatch-forward"))
+    root.run("dpkg", "--purge", "reservewatch-forward")
+    left = [path for path in Tree(root.directory).less(before) if "reservewatch" in path]
+    check(not left, "it is purged, and nothing is left", *left)
+
+
 def check_root(packages, archive, directory):
-    package, dashboards = packages
+    package, forward, dashboards = packages
     past = older(package, directory)
     root = CleanRoot(archive, directory)
     install = ["dpkg", "--force-confdef", "--force-confold", "-i"]
@@ -258,6 +290,8 @@ def check_root(packages, archive, directory):
         check("alert-to" in root.path(CONFFILE).read_text(), "a conffile that nobody touched is new")
         check_installed(root, before)
         check_running(root)
+
+        check_forward(root, install, forward)
 
         # The administrator's word: other options, no agent, but metrics.
         root.run(*install, root.put(past))
@@ -303,7 +337,8 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__.split("\n\n")[1])
     packages = [next(pathlib.Path(sys.argv[1]).glob(pattern), None)
-                for pattern in ("reservewatch_*.deb", "reservewatch-dashboards_*.deb")]
+                for pattern in ("reservewatch_*.deb", "reservewatch-forward_*.deb",
+                                "reservewatch-dashboards_*.deb")]
     if None in packages:
         sys.exit(f"packages.py: {sys.argv[1]} has no packages; run: make deb")
     if os.geteuid() != 0:

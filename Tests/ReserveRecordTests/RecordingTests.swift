@@ -112,6 +112,7 @@ import Testing
                 case .repeated(let record): read.append("repeated \(record[8])")
                 case .record(let record): read.append("record \(record[8])")
                 case .end(let end): read.append("end \(end.records)")
+                case .other(let type, _): read.append("other \(type)")
                 }
             }
             return read

@@ -11,6 +11,7 @@
 
 #include "capabilities.h"
 #include "nbdnetlink.h"
+#include "process.h"
 #include "writer.h"
 
 /// prctl(2) PR_SET_IO_FLUSHER: allocations of this process do not wait for I/O

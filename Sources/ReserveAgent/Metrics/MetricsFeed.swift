@@ -21,7 +21,7 @@ public protocol MetricsFeed: ~Copyable {
 }
 
 /// Records in, picture out.
-public struct PictureMaker {
+public struct PictureMaker: BoxSink {
     private var model = Model(policy: Policy())
     private var notices = NoticeQueue(capacity: 512)
     public private(set) var marks = HighMarks()
@@ -31,7 +31,10 @@ public struct PictureMaker {
     public var picture: Picture { model.picture }
 
     public mutating func take(_ record: UnsafeRawBufferPointer) {
-        model.apply(RecordDecoder.decode(record), notices: &notices)
+        let event = RecordDecoder.decode(record)
+        model.apply(event, notices: &notices)
+        // Who came late counts incidents as the agent does.
+        if case .standing(let standing) = event.body { model.follow(standing) }
         if !notices.isEmpty { notices.removeAll() }
     }
 
@@ -42,113 +45,85 @@ public struct PictureMaker {
         model = Model(policy: Policy())
         if !keepingMarks { marks = HighMarks() }
     }
+
+    public mutating func begin(_ facts: BoxFacts, isSameWriter: Bool) {
+        begin(keepingMarks: isSameWriter)
+    }
+
+    public mutating func state(_ record: UnsafeRawBufferPointer) { take(record) }
+    public mutating func statesEnded() {}
+    public mutating func record(_ record: UnsafeRawBufferPointer) { take(record) }
 }
 
 /// The box of the agent that runs. Starts none: without one it looks again each second.
-///
-/// Begins with the states that the box keeps, and all that its ring still tells. A reader that
-/// froze with the host finds its place overwritten: what it then has in its picture may be
-/// stale, so it begins anew in the same way. Totals and lowest marks are as the agent has them.
 public struct BoxFeed: ~Copyable, MetricsFeed {
     private let path: String
-    private var reader: BoxReader?
+    private let forwardStatus: String
+    private var follower: BoxFollower
     private var maker = PictureMaker()
-    private var writer: (pid: Int32, ticks: UInt64)?
-    private var nextLook: UInt64 = 0
-    private var opens: UInt64 = 0
-    private var skipped: UInt64 = 0
-    /// When the agent's loop last turned; 0: it has not.
-    private var beat: UInt64 = 0
-    private var absence = "no agent was looked for yet"
 
     /// A beat that is older than this is late: the loop turns every 0.1 s, and was less than two
     /// seconds late in all runs of the lab while hosts stalled (docs/lab-runs.md).
     public static let freshNanoseconds: UInt64 = 5_000_000_000
-    private static let lookEachNanoseconds: UInt64 = 1_000_000_000
-    private static let batch = 4096
 
-    public init(path: String) {
+    /// - Parameter forwardStatus: the file in which `forward` tells how it goes.
+    public init(path: String, forwardStatus: String) {
         self.path = path
+        self.forwardStatus = forwardStatus
+        follower = BoxFollower(path: path)
     }
 
-    public var picture: Picture? { reader == nil ? nil : maker.picture }
+    public var picture: Picture? { follower.isFollowing ? maker.picture : nil }
 
     public mutating func advance() {
-        if reader == nil { open() }
-        guard reader != nil else { return }
-        takeAll()
-        if let lost = reader?.lost, lost > 0 {
-            skipped &+= lost
-            reader = nil
-            nextLook = 0
-            open()
-            takeAll()
-        }
-        maker.mark()
-        look()
-        beat = reader?.beatBootNanoseconds ?? 0
-    }
-
-    private mutating func takeAll() {
-        guard var reader = reader.take() else { return }
-        while reader.read(limit: Self.batch, { maker.take($0) }) == Self.batch {}
-        self.reader = consume reader
-    }
-
-    private mutating func open() {
-        let now = rw_boot_ns()
-        guard now >= nextLook else { return }
-        nextLook = now &+ Self.lookEachNanoseconds
-        do throws(BoxError) {
-            let fresh = try BoxFile.open(path: path, start: .oldest)
-            guard fresh.isWriterAlive else {
-                absence = "the agent that wrote \(path) has ended; start one: reservewatch agent"
-                return
-            }
-            let facts = fresh.facts
-            let isSame =
-                writer.map { $0.pid == facts.writerPID && $0.ticks == facts.writerStartTicks }
-                ?? false
-            writer = (facts.writerPID, facts.writerStartTicks)
-            maker.begin(keepingMarks: isSame)
-            fresh.states { maker.take($0) }
-            opens &+= 1
-            reader = consume fresh
-        } catch {
-            absence = WatchError(error).sentence
-        }
-    }
-
-    /// Each second: is the writer still there?
-    private mutating func look() {
-        let now = rw_boot_ns()
-        guard now >= nextLook else { return }
-        nextLook = now &+ Self.lookEachNanoseconds
-        if reader?.isWriterAlive == false {
-            reader = nil
-            absence = "the agent that wrote \(path) has ended; start one: reservewatch agent"
-        }
+        follower.advance(&maker)
+        if follower.isFollowing { maker.mark() }
     }
 
     private var beatAge: UInt64? {
-        guard reader != nil, beat > 0 else { return nil }
+        let beat = follower.beatBootNanoseconds
+        guard follower.isFollowing, beat > 0 else { return nil }
         let now = rw_boot_ns()
         return now > beat ? now - beat : 0
     }
 
     public func describe(_ facts: inout ReaderFacts) {
-        facts.isUp = reader != nil
+        facts.isUp = follower.isFollowing
         facts.beatAgeNanoseconds = beatAge
-        facts.skippedRecords = skipped
-        facts.boxOpens = opens
+        facts.skippedRecords = follower.skipped
+        facts.boxOpens = follower.opens
         facts.marks = maker.marks
+        describeForward(&facts)
+    }
+
+    private func describeForward(_ facts: inout ReaderFacts) {
+        facts.forward = nil
+        facts.forwardAgeNanoseconds = nil
+        // No file, or one of another boot: nobody forwards here.
+        guard
+            let text = readFile(forwardStatus, limit: ForwardStatus.longestBytes),
+            let status = ForwardStatus(text), status.bootID == BoxFacts.thisBoot()
+        else { return }
+        let now = rw_boot_ns()
+        facts.forward = status
+        facts.forwardAgeNanoseconds =
+            now > status.writtenBootNanoseconds ? now - status.writtenBootNanoseconds : 0
     }
 
     public var problem: String? {
-        guard reader != nil else { return absence }
+        guard follower.isFollowing else { return absence }
         guard let age = beatAge else { return "the agent's loop has not begun to turn" }
         guard age > Self.freshNanoseconds else { return nil }
         return "the agent's loop has not turned for \(age / 1_000_000_000) s: the host is short of "
             + "processor time, or the agent is stuck"
+    }
+
+    private var absence: String {
+        switch follower.absence {
+        case .notLooked: return "no agent was looked for yet"
+        case .ended:
+            return "the agent that wrote \(path) has ended; start one: reservewatch agent"
+        case .failed(let error): return WatchError(error).sentence
+        }
     }
 }

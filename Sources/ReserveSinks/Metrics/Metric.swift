@@ -126,6 +126,9 @@ public struct ReaderFacts: Sendable {
     /// Of the page before this one; nil: this is the first.
     public var lastPageNanoseconds: UInt64?
     public var marks = HighMarks()
+    /// What forward told last, and since when; nil: nobody forwards.
+    public var forward: ForwardStatus?
+    public var forwardAgeNanoseconds: UInt64?
 
     public init() {}
 }

@@ -25,6 +25,7 @@ public enum MetricsDocument {
         ("Rules", MetricsRegistry.enforceMetrics),
         ("The agent", MetricsRegistry.agentMetrics),
         ("Loss", MetricsRegistry.lossMetrics),
+        ("The delivery of alerts", MetricsRegistry.forwardMetrics),
     ]
 
     private static func row(_ metric: Metric) -> String {
