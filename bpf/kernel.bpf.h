@@ -415,7 +415,11 @@ struct swap_info_struct {
 	struct block_device *bdev;
 };
 
-struct bpf_map;
+/* Whole, though nothing of it is read: as a mere declaration it is no match for the kernel's. */
+struct bpf_map {
+	__u32 max_entries;
+};
+
 struct kernel_siginfo;
 struct mem_cgroup;
 struct zonelist;

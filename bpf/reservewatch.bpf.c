@@ -31,6 +31,7 @@
 #include "reclaim_wait.bpf.c"
 #include "slab.bpf.c"
 #include "socket.bpf.c"
-#include "watermark.bpf.c" /* last: its timer reports for the others */
+#include "watermark.bpf.c" /* last of the stems: its timer reports for the others */
+#include "tables.bpf.c"
 
 char LICENSE[] SEC("license") = "GPL";

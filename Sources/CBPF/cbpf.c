@@ -282,18 +282,55 @@ int rw_bpf_final_report(struct rw_bpf *bpf)
 	return run_program(bpf, "final_report");
 }
 
-int64_t rw_bpf_missed(struct rw_bpf *bpf, const char *name)
+int rw_bpf_count_tables(struct rw_bpf *bpf)
+{
+	return run_program(bpf, "count_tables");
+}
+
+int rw_bpf_program_descriptor(struct rw_bpf *bpf, const char *name)
 {
 	struct bpf_program *program = bpf_object__find_program_by_name(bpf->object, name);
+
+	return program ? bpf_program__fd(program) : -ENOENT;
+}
+
+bool rw_bpf_figures(struct rw_bpf *bpf, const char *name, struct rw_bpf_figures *figures)
+{
+	int descriptor = rw_bpf_program_descriptor(bpf, name);
 	struct bpf_prog_info info = {0};
 	uint32_t size = sizeof(info);
 
-	if (!program || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
-		return -1;
+	if (descriptor < 0 || bpf_obj_get_info_by_fd(descriptor, &info, &size))
+		return false;
+	figures->runs = info.run_cnt;
+	figures->run_ns = info.run_time_ns;
+	figures->jited_bytes = info.jited_prog_len;
 	// An older kernel fills in less.
-	if (size < offsetof(struct bpf_prog_info, recursion_misses) + sizeof(info.recursion_misses))
-		return -1;
-	return (int64_t)info.recursion_misses;
+	figures->missed = size < offsetof(struct bpf_prog_info, recursion_misses) +
+						  sizeof(info.recursion_misses)
+				  ? -1
+				  : (int64_t)info.recursion_misses;
+	return true;
+}
+
+int rw_bpf_map_descriptor(struct rw_bpf *bpf, uint32_t index)
+{
+	struct bpf_map *map;
+	uint32_t number = 0;
+
+	bpf_object__for_each_map(map, bpf->object)
+	{
+		if (number++ == index)
+			return bpf_map__fd(map);
+	}
+	return -ENOENT;
+}
+
+uint32_t rw_bpf_map_capacity(struct rw_bpf *bpf, const char *name)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(bpf->object, name);
+
+	return map ? bpf_map__max_entries(map) : 0;
 }
 
 struct rw_shared *rw_bpf_shared(struct rw_bpf *bpf)

@@ -92,6 +92,23 @@ struct SumRecords {
         record.state_since_boot_ns = standing.stateSinceBootNanoseconds
         record.tracks.0 = Self.record(standing.tracks[0])
         record.tracks.1 = Self.record(standing.tracks[1])
+        guard let totals = standing.totals, let pressure = standing.tracks[0].criticalIncidents,
+            let exposure = standing.tracks[1].criticalIncidents
+        else { return record }
+        record.totals_known = 1
+        record.critical_incidents = (pressure, exposure)
+        withUnsafeMutableBytes(of: &record.state_ns) { bytes in
+            for state in 0..<8 {
+                bytes.storeBytes(
+                    of: totals.nanoseconds[state], toByteOffset: state * 8, as: UInt64.self)
+            }
+        }
+        withUnsafeMutableBytes(of: &record.state_entries) { bytes in
+            for state in 0..<8 {
+                bytes.storeBytes(
+                    of: totals.entries[state], toByteOffset: state * 4, as: UInt32.self)
+            }
+        }
         return record
     }
 

@@ -33,6 +33,7 @@ public struct Watch: ~Copyable {
     private var beat = UserRecords.Beat()
     private var own = UserRecords.Own()
     private var sums = SumRecords()
+    private var marks: OwnMarks
     private var lastTurn: UInt64 = 0
     /// When what costs a system call for each program is due again, and the totals.
     private var nextSecond: UInt64 = 0
@@ -75,9 +76,12 @@ public struct Watch: ~Copyable {
         self.beatLine = beatLine
         self.vmstat = vmstat
         self.swaps = swaps
+        marks = OwnMarks(kernel)
         self.kernel = kernel
         pressure = PressureFile()
         exposure = ExposureFiles()
+        // Before the rights go: without them the kernel tells less.
+        own.memory = self.kernel.memory
         var protections = Survival.protect(realTimePriority: settings.realTimePriority)
         protections.append(Survival.dropCapabilities(self.kernel))
         open(protections, version: version)
@@ -96,7 +100,7 @@ public struct Watch: ~Copyable {
         // there, and so are the buffers that the kernel takes at a first write.
         sinks.rehearse(stream.model.picture, at: rw_boot_ns())
         turn()
-        own = .now(boxBytes: box.bytes)
+        own.note(boxBytes: box.bytes)
         kernel.countOwn(true)
         lastTurn = rw_boot_ns()
         beat = UserRecords.Beat()
@@ -135,7 +139,7 @@ public struct Watch: ~Copyable {
         // one moment; then what that put into the ring.
         kernel.reportFinally()
         drain()
-        tellSecond(rw_boot_ns())
+        tellSecond(rw_boot_ns(), isLast: true)
         tellTotals(rw_boot_ns())
         tell(RW_AGENT_STOPPED)
         box.end(at: rw_boot_ns())
@@ -214,6 +218,7 @@ public struct Watch: ~Copyable {
     }
 
     private mutating func drain() {
+        own.ringMostWaitingBytes = max(own.ringMostWaitingBytes, kernel.waitingBytes)
         kernel.drain { record in
             box.publish(record)
             recording?.take(record)
@@ -221,12 +226,12 @@ public struct Watch: ~Copyable {
         }
     }
 
-    /// What the kernel is asked for each second only: pressure, and what it skipped.
-    private mutating func tellSecond(_ now: UInt64) {
+    /// What the kernel is asked for each second only: pressure, and of our own programs.
+    private mutating func tellSecond(_ now: UInt64, isLast: Bool = false) {
         if var record = pressure.sample(bootNanoseconds: now) {
             withUnsafeBytes(of: &record) { take($0) }
         }
-        tellMissed(now)
+        tellOwn(now, isLast: isLast)
         var account = UserRecords.own(own, kernel: kernel, bootNanoseconds: now)
         withUnsafeBytes(of: &account) { take($0) }
         sums.changed(in: stream.model.picture, at: now) { record in
@@ -247,21 +252,16 @@ public struct Watch: ~Copyable {
         }
     }
 
-    private mutating func tellMissed(_ now: UInt64) {
-        var changed = InlineArray<64, UInt64>(repeating: 0)
-        var indices = InlineArray<64, Int>(repeating: 0)
-        var count = 0
-        beat.missedKnown = kernel.readMissed(into: &beat.missed) { index, missed in
-            guard count < 64 else { return }
-            changed[count] = missed
-            indices[count] = index
-            count += 1
+    /// What our programs missed, how often they ran, how full our tables are.
+    private mutating func tellOwn(_ now: UInt64, isLast: Bool) {
+        beat.missedKnown = kernel.readPrograms(missed: &beat.missed)
+        marks.look(kernel, at: now, atOnce: isLast)
+        for index in 0..<kernel.programs {
+            guard var record = marks.program(index, of: kernel, at: now) else { continue }
+            withUnsafeBytes(of: &record) { take($0) }
         }
-        for place in 0..<count {
-            let program = kernel.program(at: indices[place])
-            var record = UserRecords.program(
-                name: program.name, stem: program.stem, missed: changed[place],
-                bootNanoseconds: now)
+        for index in 0..<marks.tableCount {
+            guard var record = marks.table(index, of: kernel, at: now) else { continue }
             withUnsafeBytes(of: &record) { take($0) }
         }
     }

@@ -74,7 +74,8 @@ enum BoxKey {
             return .keep(key(header, 0))
         // signal, behind stem and state
         case RW_AGENT_HOOK.rawValue: return .keep(key(header, hash(record, 32..<64)))
-        case RW_AGENT_PROGRAM.rawValue: return .keep(key(header, hash(record, 24..<56)))
+        case RW_AGENT_PROGRAM.rawValue, RW_AGENT_TABLE.rawValue:
+            return .keep(key(header, hash(record, 24..<56)))
         case RW_AGENT_SINK.rawValue: return .keep(key(header, half(record, 88)))
         case RW_AGENT_STACK.rawValue: return .keep(key(header, half(record, 24)))
         case RW_AGENT_TAKER.rawValue:

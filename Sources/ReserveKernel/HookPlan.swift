@@ -120,6 +120,15 @@ public struct HookPlan: Equatable, Sendable {
 
     static let timerPrograms = ["find_nodes", "start_sampler", "final_report"]
 
+    /// Counts the entries of our tables. No signal: without it these figures are absent.
+    static let countTables = "count_tables"
+
+    /// Programs beside those of the signals.
+    var extras: [String] {
+        facts.functions.contains("bpf_map_sum_elem_count") && refused[Self.countTables] == nil
+            ? [Self.countTables] : []
+    }
+
     private let facts: KernelFacts
     private let armed: Set<Arm>
     private var refused: [String: String] = [:]

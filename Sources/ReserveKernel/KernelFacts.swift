@@ -22,7 +22,10 @@ public struct KernelFacts: Equatable, Sendable {
     static let tracepointsAsked = asked {
         if case .tracepoint(let name) = $0 { [name] } else { [] }
     }
-    static let functionsAsked = asked { if case .fentry(let name) = $0 { [name] } else { [] } }
+    static let functionsAsked =
+        asked { if case .fentry(let name) = $0 { [name] } else { [] } }
+        // What our own tables and maps are measured by: LiveKernel.
+        + ["bpf_map_sum_elem_count", "array_map_mem_usage"]
     static let symbolsAsked = asked { need in
         switch need {
         case .symbols(let names), .anySymbol(let names): names

@@ -26,17 +26,32 @@ public struct LiveKernel: ~Copyable {
         public init() {}
     }
 
-    private let bpf: OpaquePointer
+    let bpf: OpaquePointer
     private let ring: rw_ring
-    /// The attached programs and their stems.
-    private let watched: [(name: String, stem: Int)]
-    private var missedBefore: [UInt64]
+    /// The attached programs, and what the kernel told of each last.
+    private var watched: [Program]
     /// Totals and working state of the programs, live.
     public let shared: UnsafeMutablePointer<rw_shared>
     /// What was chosen for each signal.
     public let choices: [HookPlan.Choice]
     /// Bits of `enum rw_known`: which counters a hook keeps.
     public let known: UInt64
+
+    /// Whether the kernel counts the entries of our tables.
+    let countsTables: Bool
+    /// Whether it counts the memory of each map by its type, or tells only how large keys and
+    /// values are: struct bpf_map_ops.map_mem_usage, which array_map_mem_usage() is one of.
+    let countsMapMemory: Bool
+
+    /// An attached program, and what the kernel tells of it.
+    public struct Program: Sendable {
+        public let name: String
+        public let stem: Int
+        public internal(set) var missed: UInt64 = 0
+        /// While the kernel kept statistics.
+        public internal(set) var runs: UInt64 = 0
+        public internal(set) var runNanoseconds: UInt64 = 0
+    }
 
     /// Loads and attaches the best that this kernel takes.
     ///
@@ -48,10 +63,15 @@ public struct LiveKernel: ~Copyable {
         // Each turn strikes one way to have a signal. A kernel that refuses more cannot be watched.
         for _ in 0..<32 {
             let choices = plan.choices
-            switch try tryLoading(choices: choices, facts: facts, settings: settings) {
+            let extras = plan.extras
+            switch try tryLoading(
+                choices: choices, extras: extras, facts: facts, settings: settings)
+            {
             case .loaded(let bpf, let unseen):
                 return try LiveKernel(
-                    bpf: bpf, choices: HookPlan.noting(unseenNamespaces: unseen, in: choices))
+                    bpf: bpf, choices: HookPlan.noting(unseenNamespaces: unseen, in: choices),
+                    countsTables: extras.contains(HookPlan.countTables),
+                    countsMapMemory: facts.functions.contains("array_map_mem_usage"))
             case .refused(let program, let reason):
                 plan.refuse(program: program, reason: reason)
             }
@@ -68,7 +88,7 @@ public struct LiveKernel: ~Copyable {
     }
 
     private static func tryLoading(
-        choices: [HookPlan.Choice], facts: KernelFacts, settings: Settings
+        choices: [HookPlan.Choice], extras: [String], facts: KernelFacts, settings: Settings
     ) throws(WatchError) -> Attempt {
         guard let bpf = rw_bpf_open(settings.ringBytes) else {
             throw .kernelUnsuitable(
@@ -77,7 +97,7 @@ public struct LiveKernel: ~Copyable {
         var kept = false
         defer { if !kept { rw_bpf_close(bpf) } }
         let programs = choices.flatMap(\.programs)
-        for program in programs where rw_bpf_enable(bpf, program) != 0 {
+        for program in programs + extras where rw_bpf_enable(bpf, program) != 0 {
             throw .kernelUnsuitable(
                 reason: String(cString: rw_bpf_message()), remedy: "rebuild reservewatch")
         }
@@ -180,24 +200,31 @@ public struct LiveKernel: ~Copyable {
 
     /// Whether the kernel tells, with the rights of this moment, how often it skipped programs.
     var tellsMissed: Bool {
-        watched.contains { program in program.name.withCString { rw_bpf_missed(bpf, $0) } >= 0 }
+        watched.contains { program in
+            var figures = rw_bpf_figures()
+            return program.name.withCString { rw_bpf_figures(bpf, $0, &figures) }
+                && figures.missed >= 0
+        }
     }
 
-    private init(bpf: OpaquePointer, choices: [HookPlan.Choice]) throws(WatchError) {
+    private init(
+        bpf: OpaquePointer, choices: [HookPlan.Choice], countsTables: Bool, countsMapMemory: Bool
+    ) throws(WatchError) {
         guard let shared = rw_bpf_shared(bpf), rw_bpf_ring(bpf).data != nil else {
             rw_bpf_close(bpf)
             throw .resources(operation: "map the memory of the BPF programs", errno: ENOMEM)
         }
         self.bpf = bpf
         self.shared = shared
+        self.countsTables = countsTables
+        self.countsMapMemory = countsMapMemory
         ring = rw_bpf_ring(bpf)
         self.choices = choices
         // A file that we read ourselves is known as well: the caller fills it in.
         watched = choices.flatMap { choice in
             choice.programs.filter { !HookPlan.runByUs.contains($0) }
-                .map { (name: $0, stem: Int(choice.stem) & Int(RW_STEM_SLOTS - 1)) }
+                .map { Program(name: $0, stem: Int(choice.stem) & Int(RW_STEM_SLOTS - 1)) }
         }
-        missedBefore = Array(repeating: 0, count: watched.count)
         known = choices.reduce(0) { $0 | $1.known }
     }
 
@@ -205,31 +232,36 @@ public struct LiveKernel: ~Copyable {
         rw_bpf_close(bpf)
     }
 
-    /// How often the kernel skipped our programs; nil when it does not tell. One system call
-    /// for each program; the kernel answers from its own memory. `changed` is handed each
-    /// program whose figure rose. Does not allocate.
-    public mutating func readMissed(
-        into missed: inout InlineArray<16, UInt64>, changed: (Int, UInt64) -> Void
-    ) -> Bool {
+    /// The attached programs, as ``readPrograms(missed:)`` found them last.
+    public var programs: Int { watched.count }
+    public func program(at index: Int) -> Program { watched[index] }
+
+    /// Asks the kernel for the figures of each program. One system call each; the kernel answers
+    /// from its own memory. Does not allocate.
+    ///
+    /// - Parameter missed: by stem, how often the kernel skipped our programs.
+    /// - Returns: whether it tells that of every program.
+    public mutating func readPrograms(missed: inout InlineArray<16, UInt64>) -> Bool {
         var known = true
         missed = InlineArray(repeating: 0)
         for index in watched.indices {
-            let skipped = watched[index].name.withCString { rw_bpf_missed(bpf, $0) }
-            if skipped < 0 {
+            var figures = rw_bpf_figures()
+            let told = watched[index].name.withCString { rw_bpf_figures(bpf, $0, &figures) }
+            guard told else {
                 known = false
                 continue
             }
-            missed[watched[index].stem] &+= UInt64(skipped)
-            if UInt64(skipped) != missedBefore[index] {
-                missedBefore[index] = UInt64(skipped)
-                changed(index, UInt64(skipped))
+            watched[index].runs = figures.runs
+            watched[index].runNanoseconds = figures.run_ns
+            guard figures.missed >= 0 else {
+                known = false
+                continue
             }
+            watched[index].missed = UInt64(figures.missed)
+            missed[watched[index].stem] &+= UInt64(figures.missed)
         }
         return known
     }
-
-    /// Name and stem of the attached program with this index.
-    public func program(at index: Int) -> (name: String, stem: Int) { watched[index] }
 
     /// Counts from now on what this process itself allocates and reclaims; its thread must be
     /// the one that attached. ``Self/faultsKnown`` tells whether its faults are seen as well.
@@ -261,6 +293,14 @@ public struct LiveKernel: ~Copyable {
             inodes.insert(record.loadUnaligned(as: rw_socket.self).inode)
         }
         return inodes
+    }
+
+    /// Bytes in the ring that wait to be drained.
+    public var waitingBytes: UInt64 {
+        guard let consumer = ring.consumer_position, let producer = ring.producer_position else {
+            return 0
+        }
+        return UInt64(rw_ring_load(producer) &- rw_ring_load(consumer))
     }
 
     /// Hands every record in the ring to `body`, oldest first, and frees their room.

@@ -6,12 +6,15 @@ import Glibc
 
 /// What the watch tells of itself.
 extension UserRecords {
-    /// Figures of the watch that do not change after its start.
+    /// Figures of the watch that the kernel side does not keep.
     public struct Own: Sendable {
         public var lockedKiB: UInt64 = 0
         public var residentKiB: UInt64 = 0
         public var threads: UInt32 = 0
         public var boxBytes: UInt64 = 0
+        public var memory = LiveKernel.Memory()
+        /// The most that a turn of the loop found in the kernel's ring.
+        public var ringMostWaitingBytes: UInt64 = 0
         /// Faults that it had before its loop began.
         public var majorFaultsBefore: UInt64 = 0
         public var minorFaultsBefore: UInt64 = 0
@@ -19,26 +22,24 @@ extension UserRecords {
         public init() {}
 
         /// As /proc says now. Allocates: for the start.
-        public static func now(boxBytes: Int) -> Own {
-            var own = Own()
-            own.boxBytes = UInt64(boxBytes)
+        public mutating func note(boxBytes: Int) {
+            self.boxBytes = UInt64(boxBytes)
             let status = readFile("/proc/self/status", limit: 16 * 1024) ?? ""
             for line in status.split(separator: "\n") {
                 let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
                 guard words.count >= 2, let value = UInt64(words[1]) else { continue }
                 switch words[0] {
-                case "VmLck:": own.lockedKiB = value
-                case "VmRSS:": own.residentKiB = value
-                case "Threads:": own.threads = UInt32(value)
+                case "VmLck:": lockedKiB = value
+                case "VmRSS:": residentKiB = value
+                case "Threads:": threads = UInt32(value)
                 default: break
                 }
             }
             var usage = rusage()
             if getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 {
-                own.majorFaultsBefore = UInt64(usage.ru_majflt)
-                own.minorFaultsBefore = UInt64(usage.ru_minflt)
+                majorFaultsBefore = UInt64(usage.ru_majflt)
+                minorFaultsBefore = UInt64(usage.ru_minflt)
             }
-            return own
         }
     }
 
@@ -77,6 +78,34 @@ extension UserRecords {
         record.box_bytes = own.boxBytes
         record.cpu_ns = rw_cpu_ns()
         record.threads = own.threads
+        if let bytes = own.memory.mapBytes {
+            record.known |= 4
+            record.map_bytes = bytes
+            record.maps_are_counted = own.memory.mapsAreCounted ? 1 : 0
+        }
+        if let bytes = own.memory.programBytes {
+            record.known |= 8
+            record.program_bytes = bytes
+        }
+        record.known |= 16
+        record.ring_most_waiting_bytes = own.ringMostWaitingBytes
+        record.programs = UInt32(kernel.programs)
+        return record
+    }
+
+    /// How full one of our tables is.
+    public static func table(
+        name: String, capacity: UInt32, entries: UInt64?, most: UInt64, bootNanoseconds: UInt64
+    ) -> rw_table {
+        var record = rw_table()
+        record.header = userHeader(
+            stem: RW_STEM_AGENT, kind: RW_AGENT_TABLE.rawValue, size: MemoryLayout<rw_table>.size,
+            bootNanoseconds: bootNanoseconds)
+        copy(name, into: &record.name)
+        record.capacity = capacity
+        record.entries_known = entries == nil ? 0 : 1
+        record.entries = entries ?? 0
+        record.most_entries = most
         return record
     }
 

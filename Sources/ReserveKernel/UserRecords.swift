@@ -28,7 +28,7 @@ public enum UserRecords {
         public var count: UInt64 = 0
         public var worstGapNanoseconds: UInt64 = 0
         public var readerLost: UInt64 = 0
-        /// By stem, from the last ``LiveKernel/readMissed(into:changed:)``.
+        /// By stem, from the last ``LiveKernel/readPrograms(missed:)``.
         public var missed = InlineArray<16, UInt64>(repeating: 0)
         public var missedKnown = false
 
@@ -104,17 +104,23 @@ public enum UserRecords {
         vmstat.fill(&record.counters, missing: missing)
     }
 
-    /// How often the kernel skipped one program.
+    /// What the kernel tells of one program.
+    ///
+    /// - Parameter runsKnown: the kernel has kept statistics of some of our programs, so that a
+    ///   0 is a count.
     public static func program(
-        name: String, stem: Int, missed: UInt64, bootNanoseconds: UInt64
+        _ program: LiveKernel.Program, runsKnown: Bool, bootNanoseconds: UInt64
     ) -> rw_program {
         var record = rw_program()
         record.header = userHeader(
             stem: RW_STEM_AGENT, kind: RW_AGENT_PROGRAM.rawValue,
             size: MemoryLayout<rw_program>.size, bootNanoseconds: bootNanoseconds)
-        copy(name, into: &record.name)
-        record.stem = UInt32(stem)
-        record.missed = missed
+        copy(program.name, into: &record.name)
+        record.stem = UInt32(program.stem)
+        record.missed = program.missed
+        record.runs = program.runs
+        record.run_ns = program.runNanoseconds
+        record.runs_known = runsKnown ? 1 : 0
         return record
     }
 

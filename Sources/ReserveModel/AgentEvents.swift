@@ -28,6 +28,44 @@ public struct SelfAccount: Sendable {
     public var cpuNanoseconds: UInt64 = 0
     public var threads: UInt32 = 0
 
+    /// Kernel memory of the BPF maps.
+    public struct Maps: Sendable {
+        public var bytes: UInt64 = 0
+        /// By the kernel's own account; else the size of keys and values only.
+        public var areCounted = false
+        public init() {}
+    }
+
+    /// What the watch has in the kernel; nil: an older agent did not tell.
+    public struct KernelSide: Sendable {
+        /// BPF programs that are attached.
+        public var programs: UInt32 = 0
+        /// The most that a turn of the loop found in the kernel's ring.
+        public var ringMostWaitingBytes: UInt64 = 0
+        public init() {}
+    }
+
+    public var maps: Maps?
+    public var programBytes: UInt64?
+    public var kernelSide: KernelSide?
+
+    public init() {}
+}
+
+/// A table of the kernel side in which an entry that finds no room is lost.
+public struct TableUse: Sendable {
+    public struct Entries: Sendable {
+        public var now: UInt64 = 0
+        /// Of one look each second since the agent's start.
+        public var most: UInt64 = 0
+        public init() {}
+    }
+
+    public var name = FixedText()
+    public var capacity: UInt32 = 0
+    /// nil: the kernel does not count them.
+    public var entries: Entries?
+
     public init() {}
 }
 
@@ -57,12 +95,16 @@ public struct Standing: Sendable {
         public var peak = Alert.Level.resolved
         public var sinceBootNanoseconds: UInt64 = 0
         public var told: UInt32 = 0
+        /// Incidents that were critical at some time; nil: an older agent did not tell.
+        public var criticalIncidents: UInt32?
         public init() {}
     }
 
     public var state = HostState.unknown
     public var stateSinceBootNanoseconds: UInt64 = 0
     public var tracks = InlineArray<2, Track>(repeating: Track())
+    /// nil: an older agent did not tell.
+    public var totals: StateTotals?
 
     public init() {}
 }
@@ -70,7 +112,8 @@ public struct Standing: Sendable {
 extension Standing: Equatable {
     public static func == (one: Standing, other: Standing) -> Bool {
         guard one.state == other.state,
-            one.stateSinceBootNanoseconds == other.stateSinceBootNanoseconds
+            one.stateSinceBootNanoseconds == other.stateSinceBootNanoseconds,
+            one.totals == other.totals
         else { return false }
         for index in 0..<2 where one.tracks[index] != other.tracks[index] { return false }
         return true
@@ -83,15 +126,8 @@ extension Picture {
         var standing = Standing()
         standing.state = verdict.state
         standing.stateSinceBootNanoseconds = verdict.sinceBootNanoseconds
-        for index in 0..<2 {
-            let track = alerts[index]
-            standing.tracks[index].track = track.track
-            standing.tracks[index].level = track.level
-            standing.tracks[index].incident = track.incident
-            standing.tracks[index].peak = track.peak
-            standing.tracks[index].sinceBootNanoseconds = track.sinceBootNanoseconds
-            standing.tracks[index].told = track.told
-        }
+        for index in 0..<2 { standing.tracks[index] = alerts[index].standing }
+        standing.totals = stateTotals
         return standing
     }
 

@@ -110,6 +110,9 @@ public struct AlertTrack: Sendable {
     public private(set) var peak = Alert.Level.resolved
     public private(set) var sinceBootNanoseconds: UInt64 = 0
     public private(set) var told: UInt32 = 0
+    /// Incidents that were critical at some time; nil: an older agent, who was there longer
+    /// than we, did not tell.
+    public private(set) var criticalIncidents: UInt32? = 0
     private var quietSince: UInt64 = 0
     private var nextUpdate: UInt64 = 0
     /// What of this incident was told that is worse than a stop.
@@ -120,18 +123,38 @@ public struct AlertTrack: Sendable {
     }
 
     /// Goes on where another watcher of the same host stands.
-    public init(
-        track: Alert.Track, level: Alert.Level, incident: UInt32, peak: Alert.Level,
-        sinceBootNanoseconds: UInt64, told: UInt32
-    ) {
-        self.track = track
-        self.level = level
-        self.incident = incident
-        self.peak = peak
-        self.sinceBootNanoseconds = sinceBootNanoseconds
-        self.told = told
+    init(_ standing: Standing.Track) {
+        track = standing.track
+        level = standing.level
+        incident = standing.incident
+        peak = standing.peak
+        sinceBootNanoseconds = standing.sinceBootNanoseconds
+        told = standing.told
+        criticalIncidents = standing.criticalIncidents
         // What was told of it we do not know: rather once too few than all anew.
         toldGrave = level == .critical ? Self.grave : []
+    }
+
+    /// What another watcher would go on from.
+    var standing: Standing.Track {
+        var standing = Standing.Track()
+        standing.track = track
+        standing.level = level
+        standing.incident = incident
+        standing.peak = peak
+        standing.sinceBootNanoseconds = sinceBootNanoseconds
+        standing.told = told
+        standing.criticalIncidents = criticalIncidents
+        return standing
+    }
+
+    mutating func forgetCritical() { criticalIncidents = nil }
+
+    /// Whether another watcher has counted what we have not.
+    func lacks(_ standing: Standing.Track) -> Bool {
+        standing.incident > incident
+            || standing.criticalIncidents != nil
+                && criticalIncidents ?? 0 < standing.criticalIncidents ?? 0
     }
 
     /// Takes in which level the present asks for, and why.
@@ -151,6 +174,7 @@ public struct AlertTrack: Sendable {
                 toldGrave = []
             }
             toldGrave.formUnion(reasons.intersection(Self.grave))
+            if wanted == .critical, let count = criticalIncidents { criticalIncidents = count &+ 1 }
             level = wanted
             peak = max(peak, wanted)
             quietSince = 0

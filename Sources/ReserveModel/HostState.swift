@@ -154,3 +154,57 @@ public struct HostStateMachine: Sendable {
         return before
     }
 }
+
+/// How long the host was in each state, and how often it came to be: since the agent's start.
+public struct StateTotals: Sendable, Equatable {
+    /// In stays that are over, by the state's raw value.
+    public private(set) var nanoseconds = InlineArray<8, UInt64>(repeating: 0)
+    public private(set) var entries = InlineArray<8, UInt32>(repeating: 0)
+
+    public init() {}
+
+    public init(nanoseconds: InlineArray<8, UInt64>, entries: InlineArray<8, UInt32>) {
+        self.nanoseconds = nanoseconds
+        self.entries = entries
+    }
+
+    mutating func move(
+        from before: HostState, after stay: UInt64, to state: HostState
+    ) {
+        nanoseconds[Int(before.rawValue)] &+= stay
+        entries[Int(state.rawValue)] &+= 1
+    }
+
+    /// Changes of the state so far.
+    var changes: UInt64 {
+        var sum: UInt64 = 0
+        for index in 0..<8 { sum &+= UInt64(entries[index]) }
+        return sum
+    }
+
+    public static func == (one: StateTotals, other: StateTotals) -> Bool {
+        for index in 0..<8
+        where one.nanoseconds[index] != other.nanoseconds[index]
+            || one.entries[index] != other.entries[index]
+        {
+            return false
+        }
+        return true
+    }
+}
+
+extension Picture {
+    /// How long the host was in a state since the agent's start, until now; nil: not known.
+    public func nanoseconds(in state: HostState) -> UInt64? {
+        guard let stateTotals else { return nil }
+        let over = stateTotals.nanoseconds[Int(state.rawValue)]
+        guard state == verdict.state else { return over }
+        let since = stateSinceBootNanoseconds
+        return over &+ (nowBootNanoseconds > since ? nowBootNanoseconds - since : 0)
+    }
+
+    /// Since when the host is in its state: since the agent's start where it was in no other.
+    var stateSinceBootNanoseconds: UInt64 {
+        verdict.sinceBootNanoseconds > 0 ? verdict.sinceBootNanoseconds : firstBootNanoseconds
+    }
+}

@@ -89,7 +89,7 @@ public struct Model: Sendable {
         // Told by a report alone: the picture has the totals, and the tasks that are inside.
         case .reclaimTask, .pageTask: break
         case .swapUsage, .oomFreed, .kswapd, .reclaimWait, .slabTaken, .slabRefused, .slabCache,
-            .socket, .socketGone, .socketDrop, .stack, .pressure, .programMissed, .selfAccount,
+            .socket, .socketGone, .socketDrop, .stack, .pressure, .program, .table, .selfAccount,
             .sink, .exposure, .standing, .takerTotal, .waiterTotal, .skipped, .enforcement,
             .enforceRule:
             applyWide(event, &notices)

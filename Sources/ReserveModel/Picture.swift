@@ -28,7 +28,10 @@ public struct Picture: Sendable {
     /// Slab caches that changed since the start.
     public var caches = BoundedList<SlabCache>(capacity: 256)
     public var stacks = BoundedList<KernelStack>(capacity: 256)
-    public var missedPrograms = BoundedList<ProgramMissed>(capacity: 64)
+    /// Those of our programs that missed runs, or of which the kernel keeps statistics.
+    public var programs = BoundedList<ProgramFigures>(capacity: 96)
+    /// How full the tables of the kernel side are.
+    public var tables = BoundedList<TableUse>(capacity: 16)
     /// nil: this kernel does not tell.
     public var pressure: PressureSample?
     /// Records that came through the kernel's ring, by stem: equals `emitted` when all is read.
@@ -37,6 +40,8 @@ public struct Picture: Sendable {
     public var verdict = HostVerdict()
     /// What explains the present stop, as far as anything tells.
     public var findings = Alert.Findings()
+    /// nil: an older agent, who was there longer than we, did not tell.
+    public var stateTotals: StateTotals? = StateTotals()
     /// The incident of each track, as it stands: by ``Alert/Track``'s raw value.
     public var alerts: InlineArray<2, AlertTrack> = [
         AlertTrack(track: .pressure), AlertTrack(track: .exposure),
@@ -155,7 +160,7 @@ public struct Picture: Sendable {
         var sum =
             takers.overflowed + blocks.overflowed + reclaimers.overflowed + throttled.overflowed
             + waiters.overflowed + cgroups.overflowed + devices.overflowed + zones.overflowed
-            + intervalOverflowed + missedPrograms.overflowed
+            + intervalOverflowed + programs.overflowed
             + swapUsages.overflowed + sockets.overflowed + caches.overflowed + stacks.overflowed
         if let counters {
             sum &+= counters.loss.nbdUntracked &+ counters.loss.nbdDevicesUntracked

@@ -81,6 +81,7 @@ extension Model {
         let progress = judgeProgress(&evidence, at: now)
         let actors = judgeActors(progress, evidence)
         let conditions = HostConditions(memory: memory, progress: progress, actors: actors)
+        let since = picture.stateSinceBootNanoseconds
         let before = machine.see(conditions, at: now, holdNanoseconds: policy.stateHold)
         picture.verdict.state = machine.state
         picture.verdict.sinceBootNanoseconds = machine.sinceBootNanoseconds
@@ -88,6 +89,8 @@ extension Model {
         picture.verdict.evidence = evidence
         if let before {
             picture.verdict.from = before
+            picture.stateTotals?.move(
+                from: before, after: now > since ? now - since : 0, to: machine.state)
             notices.append(
                 Notice(
                     bootNanoseconds: now, severity: Self.severity(of: machine.state),
@@ -294,31 +297,45 @@ extension Model {
         return .open
     }
 
-    /// Goes on where the watch stands, for a reader that came later.
+    /// Goes on where the watch stands, for a reader that came later: wholly where nothing was
+    /// judged yet, else in what the watch has counted and we have not. For who saw every record
+    /// it changes nothing.
     mutating func goOn(from standing: Standing) {
-        guard machine.state == .unknown else { return }
-        take(over: standing)
+        let isFirst = machine.state == .unknown
+        for index in 0..<2 {
+            let track = standing.tracks[index]
+            let place = Int(track.track.rawValue)
+            let own = picture.alerts[place]
+            if own.standing != track, isFirst || own.lacks(track) {
+                picture.alerts[place] = AlertTrack(track)
+            }
+            if track.criticalIncidents == nil { picture.alerts[place].forgetCritical() }
+        }
+        let ownChanges = picture.stateTotals?.changes ?? 0
+        let isBehind = standing.totals.map { $0.changes > ownChanges } ?? false
+        if isFirst || isBehind || standing.totals == nil { picture.stateTotals = standing.totals }
+        guard isFirst || isBehind else { return }
+        takeState(of: standing)
     }
 
     /// Goes on from where the agent stands, for a reader that did not see its first record and
     /// counts incidents from another one. Who saw all stands there already.
     public mutating func follow(_ standing: Standing) {
-        if picture.standing != standing { take(over: standing) }
+        let own = picture.standing
+        guard own != standing else { return }
+        for index in 0..<2 where own.tracks[index] != standing.tracks[index] {
+            let track = standing.tracks[index]
+            picture.alerts[Int(track.track.rawValue)] = AlertTrack(track)
+        }
+        picture.stateTotals = standing.totals
+        takeState(of: standing)
     }
 
-    private mutating func take(over standing: Standing) {
+    private mutating func takeState(of standing: Standing) {
         machine = HostStateMachine(
             state: standing.state, sinceBootNanoseconds: standing.stateSinceBootNanoseconds)
         picture.verdict.state = standing.state
         picture.verdict.sinceBootNanoseconds = standing.stateSinceBootNanoseconds
-        let own = picture.standing
-        for index in 0..<2 where own.tracks[index] != standing.tracks[index] {
-            let track = standing.tracks[index]
-            picture.alerts[Int(track.track.rawValue)] = AlertTrack(
-                track: track.track, level: track.level, incident: track.incident,
-                peak: track.peak, sinceBootNanoseconds: track.sinceBootNanoseconds,
-                told: track.told)
-        }
     }
 
     /// Why a track would be told now, and what explains it: of a moment of which this model made

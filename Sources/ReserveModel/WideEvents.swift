@@ -418,11 +418,20 @@ public struct PressureSample: Sendable {
     public init() {}
 }
 
-/// How often the kernel skipped one of our programs since the agent's start.
-public struct ProgramMissed: Sendable {
+/// What the kernel tells of one of our programs, since the agent's start.
+public struct ProgramFigures: Sendable {
+    public struct Runs: Sendable {
+        public var count: UInt64 = 0
+        public var nanoseconds: UInt64 = 0
+        public init() {}
+    }
+
     public var name = FixedText()
     public var stem: UInt32 = 0
+    /// Runs that it skipped, for the program was running there already.
     public var missed: UInt64 = 0
+    /// While the kernel kept statistics; nil: it kept none.
+    public var runs: Runs?
 
     public init() {}
 }

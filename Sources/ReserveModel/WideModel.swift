@@ -23,7 +23,7 @@ extension Model {
         case .stack: stem = Stem.agent
         // The agent's own records pass no ring.
         case .host, .hook, .counters, .tick, .stopped, .swapDevice, .swapTableRead, .pressure,
-            .programMissed, .selfAccount, .sink, .exposure, .standing, .takerTotal, .waiterTotal,
+            .program, .table, .selfAccount, .sink, .exposure, .standing, .takerTotal, .waiterTotal,
             .skipped, .enforcement, .enforceRule, .unknown, .malformed:
             return
         }
@@ -51,8 +51,9 @@ extension Model {
             }
             notices.append(Notice(bootNanoseconds: now, severity: .info, body: .stack(stack)))
         case .pressure(let pressure): picture.pressure = pressure
-        case .programMissed(let program):
-            picture.missedPrograms.put(program) { $0.name == program.name }
+        case .program(let program):
+            picture.programs.put(program) { $0.name == program.name }
+        case .table(let table): picture.tables.put(table) { $0.name == table.name }
         case .selfAccount(let account): picture.selfAccount = account
         case .sink(let sink): picture.sinks.put(sink) { $0.index == sink.index }
         case .exposure(let exposure): picture.exposure = exposure

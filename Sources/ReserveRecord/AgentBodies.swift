@@ -28,7 +28,33 @@ extension RecordDecoder {
         account.boxBytes = record.box_bytes
         account.cpuNanoseconds = record.cpu_ns
         account.threads = record.threads
+        if record.known & 4 != 0 {
+            var maps = SelfAccount.Maps()
+            maps.bytes = record.map_bytes
+            maps.areCounted = record.maps_are_counted != 0
+            account.maps = maps
+        }
+        if record.known & 8 != 0 { account.programBytes = record.program_bytes }
+        if record.known & 16 != 0 {
+            var kernelSide = SelfAccount.KernelSide()
+            kernelSide.programs = record.programs
+            kernelSide.ringMostWaitingBytes = record.ring_most_waiting_bytes
+            account.kernelSide = kernelSide
+        }
         return account
+    }
+
+    static func table(_ record: rw_table) -> TableUse {
+        var table = TableUse()
+        table.name = text(record.name)
+        table.capacity = record.capacity
+        if record.entries_known != 0 {
+            var entries = TableUse.Entries()
+            entries.now = record.entries
+            entries.most = record.most_entries
+            table.entries = entries
+        }
+        return table
     }
 
     static func sink(_ record: rw_sink) -> SinkState {
@@ -71,6 +97,22 @@ extension RecordDecoder {
         standing.stateSinceBootNanoseconds = record.state_since_boot_ns
         standing.tracks[0] = track(record.tracks.0)
         standing.tracks[1] = track(record.tracks.1)
+        guard record.totals_known != 0 else { return standing }
+        standing.tracks[0].criticalIncidents = record.critical_incidents.0
+        standing.tracks[1].criticalIncidents = record.critical_incidents.1
+        var times = InlineArray<8, UInt64>(repeating: 0)
+        var entries = InlineArray<8, UInt32>(repeating: 0)
+        withUnsafeBytes(of: record.state_ns) { bytes in
+            for state in 0..<8 {
+                times[state] = bytes.loadUnaligned(fromByteOffset: state * 8, as: UInt64.self)
+            }
+        }
+        withUnsafeBytes(of: record.state_entries) { bytes in
+            for state in 0..<8 {
+                entries[state] = bytes.loadUnaligned(fromByteOffset: state * 4, as: UInt32.self)
+            }
+        }
+        standing.totals = StateTotals(nanoseconds: times, entries: entries)
         return standing
     }
 

@@ -43,3 +43,6 @@ extension rw_swap_device: GrownRecord { static var firstSize: Int { 192 } }
 extension rw_oom: GrownRecord { static var firstSize: Int { 80 } }
 extension rw_counters_record: GrownRecord { static var firstSize: Int { 1040 } }
 extension rw_skipped: GrownRecord { static var firstSize: Int { 32 } }
+extension rw_self: GrownRecord { static var firstSize: Int { 120 } }
+extension rw_standing: GrownRecord { static var firstSize: Int { 104 } }
+extension rw_program: GrownRecord { static var firstSize: Int { 72 } }

@@ -111,7 +111,9 @@ public enum RecordDecoder {
         case (RW_STEM_AGENT.rawValue, RW_AGENT_SKIPPED.rawValue):
             return load(bytes, rw_skipped.self).map { .skipped($0.records) }
         case (RW_STEM_AGENT.rawValue, RW_AGENT_PROGRAM.rawValue):
-            return load(bytes, rw_program.self).map { .programMissed(programMissed($0)) }
+            return load(bytes, rw_program.self).map { .program(program($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_TABLE.rawValue):
+            return load(bytes, rw_table.self).map { .table(table($0)) }
         case (RW_STEM_ENFORCE.rawValue, RW_ENFORCE_ACT.rawValue):
             return load(bytes, rw_enforce.self).map { .enforcement(enforcement($0)) }
         case (RW_STEM_ENFORCE.rawValue, RW_ENFORCE_RULE.rawValue):

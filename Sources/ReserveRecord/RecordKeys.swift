@@ -130,6 +130,8 @@ enum RecordKeys {
             return .latest(.number32(offset(\rw_stack.stack)), kind: kind)
         case RW_AGENT_PROGRAM.rawValue:
             return .latest(.name(offset(\rw_program.name), bytes: 32), kind: kind)
+        case RW_AGENT_TABLE.rawValue:
+            return .latest(.name(offset(\rw_table.name), bytes: 32), kind: kind)
         default: return .event
         }
     }

@@ -159,11 +159,17 @@ extension RecordDecoder {
         return sample
     }
 
-    static func programMissed(_ record: rw_program) -> ProgramMissed {
-        var program = ProgramMissed()
+    static func program(_ record: rw_program) -> ProgramFigures {
+        var program = ProgramFigures()
         program.name = text(record.name)
         program.stem = record.stem
         program.missed = record.missed
+        if record.runs_known != 0 {
+            var runs = ProgramFigures.Runs()
+            runs.count = record.runs
+            runs.nanoseconds = record.run_ns
+            program.runs = runs
+        }
         return program
     }
 

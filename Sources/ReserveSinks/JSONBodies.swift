@@ -233,8 +233,8 @@ extension ByteWriter {
             field("output", loss.output)
         }
         openArray("missed_by_program")
-        for index in picture.missedPrograms.indices {
-            let program = picture.missedPrograms[index]
+        for index in picture.programs.indices where picture.programs[index].missed > 0 {
+            let program = picture.programs[index]
             element()
             field("program", foreign: program.name)
             field("missed", program.missed)

@@ -55,6 +55,22 @@ import Testing
         #expect(choice("reserve.taken", facts)?.state == RW_HOOK_PRIMARY.rawValue)
     }
 
+    @Test func tablesAreCountedWhereTheKernelCanAndDoesNotRefuse() {
+        #expect(HookPlan(facts: everything).extras == ["count_tables"])
+        var plan = HookPlan(facts: everything)
+        plan.refuse(program: "count_tables", reason: "kernel refused count_tables")
+        #expect(plan.extras.isEmpty)
+        var facts = everything
+        facts.functions.remove("bpf_map_sum_elem_count")
+        #expect(HookPlan(facts: facts).extras.isEmpty)
+    }
+
+    @Test func everyProgramHasItsPlaceAmongTheFigures() {
+        let programs = Set(HookPlan.signals.flatMap(\.candidates).flatMap(\.programs))
+        // ReserveModel's Picture.programs, and PROGRAMS_MAX of the seam.
+        #expect(programs.count <= 96, "\(programs.count)")
+    }
+
     @Test func aRefusedProgramIsNotTriedAgain() {
         var plan = HookPlan(facts: everything)
         plan.refuse(program: "reserve_alloc", reason: "kernel refused reserve_alloc")

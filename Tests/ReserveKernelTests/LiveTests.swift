@@ -179,6 +179,32 @@ struct LiveTests {
         #expect(allocated < UInt64(pages) * 20, "\(allocated)")
     }
 
+    @Test func theKernelTellsOfOurProgramsAndTables() throws {
+        var settings = LiveKernel.Settings()
+        settings.armed = [.pages]
+        var kernel = try attach(settings)
+        #expect(kernel.programs > 10)
+        var missed = InlineArray<16, UInt64>(repeating: 7)
+        let known = kernel.readPrograms(missed: &missed)
+        #expect(known)
+        #expect(missed[Int(RW_STEM_WATERMARK.rawValue)] == 0)
+        let memory = kernel.memory
+        // The ring alone is a megabyte.
+        #expect((memory.mapBytes ?? 0) > 1 << 20)
+        #expect((memory.programBytes ?? 0) > UInt64(kernel.programs) * 4096)
+        for table in LiveKernel.Table.all {
+            #expect(kernel.capacity(of: table) >= 256, "\(table.name)")
+        }
+        // Armed, every task that allocates has an entry: this one has.
+        let tasks = try #require(LiveKernel.Table.all.first { $0.name == "page_tasks" })
+        if kernel.countTables() {
+            #expect(kernel.entries(of: tasks) > 0)
+            #expect(kernel.entries(of: tasks) <= UInt64(kernel.capacity(of: tasks)))
+        } else {
+            #expect(try !KernelFacts.discover().functions.contains("bpf_map_sum_elem_count"))
+        }
+    }
+
     @Test func withoutArmingNoPagesAreAddedUp() throws {
         let kernel = try attach()
         #expect(kernel.known & UInt64(RW_KNOWN_PAGE_TASKS.rawValue) == 0)

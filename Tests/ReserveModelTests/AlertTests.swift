@@ -470,6 +470,80 @@ private struct Host {
         #expect(late.alerts.isEmpty)
     }
 
+    /// A host that was calm, stalled for five seconds, and recovered: twice.
+    private func recovered() -> Host {
+        var host = Host()
+        for _ in 0..<2 {
+            host.device.inFlight = 4
+            host.run(seconds: 2)
+            host.free = 1900
+            host.enterReclaim()
+            host.stall(seconds: 5)
+            host.device.inFlight = 0
+            host.free = 10_000
+            host.run(seconds: 60)
+        }
+        return host
+    }
+
+    @Test func theTimeInEachStateIsAllTheTimeThereWas() throws {
+        let picture = recovered().model.picture
+        let totals = try #require(picture.stateTotals)
+        var sum: UInt64 = 0
+        for state in HostState.allCases { sum += picture.nanoseconds(in: state) ?? 0 }
+        #expect(sum == picture.nowBootNanoseconds - picture.firstBootNanoseconds)
+        #expect(totals.entries[Int(HostState.stalling.rawValue)] == 2)
+        #expect(totals.entries[Int(HostState.unknown.rawValue)] == 0)
+        // Of each stall the half second until it is seen is none; it then holds a while.
+        let stalled = Double(picture.nanoseconds(in: .stalling) ?? 0) / 1e9
+        #expect(stalled > 9 && stalled < 16, "\(stalled)")
+        #expect(picture.alerts[0].incident == 2)
+        #expect(picture.alerts[0].criticalIncidents == 2)
+    }
+
+    @Test func whoCameInTheMidstTakesOverWhatTheWatchHasCounted() {
+        let host = recovered()
+        var late = Host()
+        // It has judged by itself before it comes to what the watch says of itself.
+        late.step = host.step
+        late.run(seconds: 1)
+        #expect(late.model.picture.stateTotals != host.model.picture.stateTotals)
+        late.send(.standing(host.model.picture.standing))
+        #expect(late.model.picture.stateTotals == host.model.picture.stateTotals)
+        #expect(late.model.picture.alerts[0].incident == 2)
+        #expect(late.model.picture.alerts[0].criticalIncidents == 2)
+        #expect(late.model.picture.standing == host.model.picture.standing)
+    }
+
+    @Test func whoSawEverythingIsNotChangedByIt() {
+        var host = recovered()
+        host.free = 1900
+        host.device.inFlight = 4
+        host.enterReclaim()
+        host.stall(seconds: 1)
+        var other = host
+        other.send(.standing(host.model.picture.standing))
+        other.stall(seconds: 30)
+        host.stall(seconds: 30)
+        #expect(other.model.picture.standing == host.model.picture.standing)
+        #expect(other.alerts.count == host.alerts.count)
+    }
+
+    @Test func whatAnOlderWatchDoesNotTellIsUnknown() {
+        var standing = recovered().model.picture.standing
+        standing.totals = nil
+        standing.tracks[0].criticalIncidents = nil
+        var late = Host()
+        late.run(seconds: 1)
+        late.send(.standing(standing))
+        #expect(late.model.picture.stateTotals == nil)
+        #expect(late.model.picture.nanoseconds(in: .calm) == nil)
+        #expect(late.model.picture.alerts[0].criticalIncidents == nil)
+        #expect(late.model.picture.alerts[0].incident == 2)
+        late.run(seconds: 10)
+        #expect(late.model.picture.stateTotals == nil)
+    }
+
     @Test func sumsThatItDidNotSeeGrowAreTheWatchsOwn() {
         var host = Host()
         var taker = Taker(

@@ -122,9 +122,12 @@ import Testing
         (RW_STEM_SWAP, RW_SWAP_DEVICE.rawValue, 192),
         (RW_STEM_OOM, RW_OOM_KILL.rawValue, 80),
         (RW_STEM_AGENT, RW_AGENT_COUNTERS.rawValue, 1040),
+        (RW_STEM_AGENT, RW_AGENT_SELF.rawValue, 120),
+        (RW_STEM_AGENT, RW_AGENT_STANDING.rawValue, 104),
+        (RW_STEM_AGENT, RW_AGENT_PROGRAM.rawValue, 72),
     ]
 
-    @Test(arguments: 0..<6) func aRecordOfWireOneIsReadAndAShorterOneIsNot(index: Int) {
+    @Test(arguments: 0..<9) func aRecordOfWireOneIsReadAndAShorterOneIsNot(index: Int) {
         let (stem, kind, size) = Self.grown[index]
         if case .malformed = decode(filled(stem, kind, size: size)).body {
             Issue.record("\(stem) \(kind) of wire 1 is malformed")
@@ -170,6 +173,54 @@ import Testing
             #expect(totals.reserve != nil)
         } else {
             Issue.record("no counters")
+        }
+    }
+
+    @Test func whatAnOlderWatchDidNotTellOfItselfIsUnknown() {
+        var own = filled(RW_STEM_AGENT, RW_AGENT_SELF.rawValue, size: 120)
+        own[116] = 3  // known: pages, reclaims, faults
+        for place in 117..<120 { own[place] = 0 }
+        if case .selfAccount(let account) = decode(own).body {
+            #expect(account.allocations != nil && account.faults != nil)
+            #expect(account.maps == nil && account.programBytes == nil)
+            #expect(account.kernelSide == nil)
+        } else {
+            Issue.record("no account")
+        }
+        var standing = filled(RW_STEM_AGENT, RW_AGENT_STANDING.rawValue, size: 104)
+        for place in 28..<32 { standing[place] = 0 }  // was reserved
+        if case .standing(let told) = decode(standing).body {
+            #expect(told.totals == nil)
+            #expect(told.tracks[0].criticalIncidents == nil)
+        } else {
+            Issue.record("no standing")
+        }
+        if case .program(let program) = decode(
+            filled(RW_STEM_AGENT, RW_AGENT_PROGRAM.rawValue, size: 72)
+        ).body {
+            #expect(program.missed != 0 && program.runs == nil)
+        } else {
+            Issue.record("no program")
+        }
+    }
+
+    @Test func aTableThatTheKernelDoesNotCountHasNoEntries() {
+        var record = rw_table()
+        record.header.stem = UInt16(RW_STEM_AGENT.rawValue)
+        record.header.kind = UInt16(RW_AGENT_TABLE.rawValue)
+        record.capacity = 8192
+        record.entries = 7
+        record.most_entries = 9
+        for known in UInt32(0)...1 {
+            record.entries_known = known
+            guard case .table(let table) = withUnsafeBytes(of: record, RecordDecoder.decode).body
+            else {
+                Issue.record("no table")
+                continue
+            }
+            #expect(table.capacity == 8192)
+            #expect(table.entries?.now == (known == 1 ? 7 : nil))
+            #expect(table.entries?.most == (known == 1 ? 9 : nil))
         }
     }
 

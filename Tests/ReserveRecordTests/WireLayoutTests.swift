@@ -77,4 +77,16 @@ import Testing
         #expect(MemoryLayout<rw_stack>.offset(of: \.frame) == 32)
         #expect(MemoryLayout<rw_wide_counters>.offset(of: \.pfmemalloc_drop) == 32 * 8)
     }
+
+    @Test func whatTheWatchTellsOfItselfKeepsItsOffsets() {
+        #expect(MemoryLayout<rw_self>.offset(of: \.known) == 116)
+        #expect(MemoryLayout<rw_self>.offset(of: \.map_bytes) == 120)
+        #expect(MemoryLayout<rw_standing>.offset(of: \.totals_known) == 28)
+        #expect(MemoryLayout<rw_standing>.offset(of: \.tracks) == 40)
+        #expect(MemoryLayout<rw_standing>.offset(of: \.state_ns) == 104)
+        #expect(MemoryLayout<rw_program>.offset(of: \.missed) == 64)
+        #expect(MemoryLayout<rw_program>.offset(of: \.runs) == 72)
+        #expect(MemoryLayout<rw_table>.offset(of: \.capacity) == 56)
+        #expect(MemoryLayout<rw_table>.offset(of: \.most_entries) == 72)
+    }
 }

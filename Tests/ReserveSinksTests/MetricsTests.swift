@@ -139,6 +139,39 @@ private func known() -> Picture {
         #expect(!page(MetricsRegistry.reclaimMetrics, known()).contains("allocstall"))
     }
 
+    @Test func runsAreAbsentWhereTheKernelKeepsNoStatistics() {
+        var picture = known()
+        var program = ProgramFigures()
+        program.name = text(Array("reserve_free".utf8))
+        program.missed = 3
+        picture.programs.append(program)
+        let metrics = MetricsRegistry.kernelSideMetrics + MetricsRegistry.lossMetrics
+        #expect(!page(metrics, picture).contains("reservewatch_program_runs_total"))
+        #expect(
+            page(metrics, picture).contains(
+                "reservewatch_program_missed_runs_total{program=\"reserve_free\"} 3\n"))
+        // Kept, and this one has not run: a count, and not unknown.
+        picture.programs[0].runs = ProgramFigures.Runs()
+        picture.programs[0].missed = 0
+        #expect(
+            page(metrics, picture).contains(
+                "reservewatch_program_runs_total{program=\"reserve_free\"} 0\n"))
+        #expect(!page(metrics, picture).contains("reservewatch_program_missed_runs_total"))
+    }
+
+    @Test func mapsThatTheKernelDoesNotCountAreCalledAnEstimate() {
+        var picture = known()
+        picture.selfAccount = SelfAccount()
+        #expect(!page(MetricsRegistry.kernelSideMetrics, picture).contains("memory_bytes"))
+        picture.selfAccount?.maps = SelfAccount.Maps()
+        picture.selfAccount?.maps?.bytes = 4096
+        for (counted, word) in [(false, "estimated"), (true, "counted")] {
+            picture.selfAccount?.maps?.areCounted = counted
+            let line = "reservewatch_maps_memory_bytes{accounting=\"\(word)\"} 4096\n"
+            #expect(page(MetricsRegistry.kernelSideMetrics, picture).contains(line))
+        }
+    }
+
     @Test func withoutPicturesOnlyTheReaderSpeaks() {
         let page = page(MetricsRegistry.all, nil)
         #expect(page.contains("\nreservewatch_up 0\n"))
@@ -212,8 +245,8 @@ private func known() -> Picture {
     private static let labels: Set<String> = [
         "node", "zone", "device", "swap", "sink", "stem", "program", "reason", "state", "level",
         "track", "context", "entitlement", "allowance", "confidence", "signal", "version",
-        "kernel", "format", "table", "resource", "rule", "mode", "result", "destination",
-        "endpoint", "cause",
+        "kernel", "format", "table", "resource", "rule", "mode", "result", "accounting",
+        "destination", "endpoint", "cause",
     ]
 
     @Test func namesFollowPrometheus() {
@@ -327,11 +360,22 @@ private func known() -> Picture {
             usage.minor = UInt32(index)
             picture.swapUsages.append(usage)
         }
-        for index in 0..<picture.missedPrograms.capacity {
-            var program = ProgramMissed()
+        for index in 0..<picture.programs.capacity {
+            var program = ProgramFigures()
             program.name = text(Array("program\(index)".utf8))
-            picture.missedPrograms.append(program)
+            program.missed = 1
+            program.runs = ProgramFigures.Runs()
+            picture.programs.append(program)
         }
+        for index in 0..<picture.tables.capacity {
+            var table = TableUse()
+            table.name = text(Array("table\(index)".utf8))
+            table.entries = TableUse.Entries()
+            picture.tables.append(table)
+        }
+        picture.selfAccount?.maps = SelfAccount.Maps()
+        picture.selfAccount?.programBytes = 1
+        picture.selfAccount?.kernelSide = SelfAccount.KernelSide()
         for index in 0..<picture.sinks.capacity {
             var sink = SinkState()
             sink.name = text(Array("/sink\(index)".utf8))

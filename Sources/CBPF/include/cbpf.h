@@ -9,6 +9,7 @@
 #ifndef RESERVEWATCH_CBPF_H
 #define RESERVEWATCH_CBPF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,9 +54,34 @@ int rw_bpf_start_sampler(struct rw_bpf *_Nonnull bpf);
 /// Stops the timer and puts a last report of everything that it samples into the ring.
 int rw_bpf_final_report(struct rw_bpf *_Nonnull bpf);
 
-/// How often the kernel skipped `program`, because it was already running on that CPU:
-/// an interrupt hit it. Those events are in no count. -1: this kernel does not tell.
-int64_t rw_bpf_missed(struct rw_bpf *_Nonnull bpf, const char *_Nonnull program);
+/// What the kernel tells of a loaded program: `struct bpf_prog_info`.
+struct rw_bpf_figures {
+	/// How often it was skipped, because it was already running on that CPU: an interrupt
+	/// hit it. Those events are in no count. -1: this kernel does not tell.
+	int64_t missed;
+	/// Counted only while somebody has the kernel keep statistics (kernel.bpf_stats_enabled,
+	/// BPF_ENABLE_STATS); 0 as well where nobody ever did.
+	uint64_t runs;
+	uint64_t run_ns;
+	/// Of the machine code, the functions of the program added up; 0: not told, or not made.
+	uint32_t jited_bytes;
+};
+
+/// One system call; takes no memory. False: not loaded, or not told.
+bool rw_bpf_figures(struct rw_bpf *_Nonnull bpf, const char *_Nonnull program,
+		    struct rw_bpf_figures *_Nonnull figures);
+
+/// The descriptor of a loaded program, or negative.
+int rw_bpf_program_descriptor(struct rw_bpf *_Nonnull bpf, const char *_Nonnull program);
+
+/// The descriptor of the object's map with this number, from 0 on; negative: there is none.
+int rw_bpf_map_descriptor(struct rw_bpf *_Nonnull bpf, uint32_t index);
+
+/// Most entries that the map takes; 0: the object has no such map.
+uint32_t rw_bpf_map_capacity(struct rw_bpf *_Nonnull bpf, const char *_Nonnull map);
+
+/// Has rw_shared.table_entries counted anew: runs the program count_tables.
+int rw_bpf_count_tables(struct rw_bpf *_Nonnull bpf);
 
 /// The memory shared with the programs; valid from load to close.
 struct rw_shared *_Nullable rw_bpf_shared(struct rw_bpf *_Nonnull bpf);

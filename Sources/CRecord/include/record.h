@@ -711,7 +711,7 @@ enum rw_agent_kind {
 		5, /* bare header: time passed; a summary falls due by the model's interval */
 	RW_AGENT_STACK = 6, /* struct rw_stack, once for each stack, before its first use */
 	RW_AGENT_PRESSURE = 7, /* struct rw_pressure, each second */
-	RW_AGENT_PROGRAM = 8, /* struct rw_program, when what it missed changed */
+	RW_AGENT_PROGRAM = 8, /* struct rw_program, when what it missed, or its runs, changed */
 	RW_AGENT_SELF = 9, /* struct rw_self, each second */
 	RW_AGENT_SINK = 10, /* struct rw_sink, one for each, when it changed */
 	RW_AGENT_EXPOSURE = 11, /* struct rw_exposure, each ten seconds while calm */
@@ -719,6 +719,7 @@ enum rw_agent_kind {
 	RW_AGENT_TAKER = 13, /* struct rw_taker: sums that a late reader did not see grow */
 	RW_AGENT_WAITER = 14, /* struct rw_waiter: the same */
 	RW_AGENT_SKIPPED = 15, /* struct rw_skipped, made by a reader or a recorder */
+	RW_AGENT_TABLE = 16, /* struct rw_table, one for each, each ten seconds when it changed */
 };
 
 /* What the watch itself cost the host, from its start on. */
@@ -736,7 +737,23 @@ struct rw_self {
 	rw_u64 box_bytes;
 	rw_u64 cpu_ns; /* of the process */
 	rw_u32 threads;
-	rw_u32 known; /* 1: pages and reclaims, 2: faults */
+	rw_u32 known; /* 1: pages and reclaims, 2: faults; 4, 8, 16: the figures below */
+	/* Wire 2 ended here. */
+	rw_u64 map_bytes; /* 4: kernel memory of the BPF maps, at the start */
+	rw_u64 program_bytes; /* 8: of the BPF programs: their instructions, and what was made of them */
+	rw_u64 ring_most_waiting_bytes; /* 16: the most that a turn of the loop found in the ring */
+	rw_u32 programs; /* 16: BPF programs that are attached */
+	rw_u32 maps_are_counted; /* 1: by the kernel; 0: it tells the size of keys and values only */
+};
+
+/* A table of the kernel side in which an entry that finds no room is lost. */
+struct rw_table {
+	struct rw_header header;
+	char name[32];
+	rw_u32 capacity;
+	rw_u32 entries_known; /* 1: the kernel counts entries (bpf_map_sum_elem_count()) */
+	rw_u64 entries;
+	rw_u64 most_entries; /* of one look each second, since the agent's start */
 };
 
 /* One place to which the watch writes alerts. */
@@ -770,11 +787,13 @@ struct rw_exposure {
 	rw_u64 receive_rings_bytes; /* of all network cards that are up, a page a descriptor */
 };
 
+#define RW_STATES 8
+
 /* Where the verdict and the alerts stand, for a reader that comes later. */
 struct rw_standing {
 	struct rw_header header;
 	rw_u32 state; /* the model's own numbers */
-	rw_u32 reserved;
+	rw_u32 totals_known; /* 1: what stands behind the tracks */
 	rw_u64 state_since_boot_ns;
 	struct rw_standing_track {
 		rw_u32 track;
@@ -785,6 +804,10 @@ struct rw_standing {
 		rw_u32 told;
 		rw_u32 reserved;
 	} tracks[2];
+	/* Wire 2 ended here. */
+	rw_u64 state_ns[RW_STATES]; /* in stays that are over, since the agent's start */
+	rw_u32 state_entries[RW_STATES]; /* how often the host came to be in it */
+	rw_u32 critical_incidents[2]; /* by track: those that were critical at some time */
 };
 
 /* Sums that the watch keeps since its start. */
@@ -858,6 +881,11 @@ struct rw_program {
 	rw_u32 stem;
 	rw_u32 reserved;
 	rw_u64 missed; /* runs that the kernel skipped, since the agent's start */
+	/* Wire 2 ended here. */
+	rw_u64 runs; /* while the kernel kept statistics: kernel.bpf_stats_enabled */
+	rw_u64 run_ns;
+	rw_u32 runs_known; /* 1: it has kept some, of whichever of our programs */
+	rw_u32 padding;
 };
 
 struct rw_host {
@@ -1055,16 +1083,17 @@ _Static_assert(sizeof(struct rw_enforce) == 304, "rw_enforce");
 _Static_assert(sizeof(struct rw_enforce_rule) == 248, "rw_enforce_rule");
 _Static_assert(sizeof(struct rw_stack) == 800, "rw_stack");
 _Static_assert(sizeof(struct rw_pressure) == 72, "rw_pressure");
-_Static_assert(sizeof(struct rw_program) == 72, "rw_program");
+_Static_assert(sizeof(struct rw_program) == 96, "rw_program");
 _Static_assert(sizeof(struct rw_host) == 272, "rw_host");
 _Static_assert(sizeof(struct rw_hook) == 224, "rw_hook");
 _Static_assert(sizeof(struct rw_counters) == 848, "rw_counters");
 _Static_assert(sizeof(struct rw_wide_counters) == 456, "rw_wide_counters");
 _Static_assert(sizeof(struct rw_counters_record) == 1496, "rw_counters_record");
-_Static_assert(sizeof(struct rw_self) == 120, "rw_self");
+_Static_assert(sizeof(struct rw_self) == 152, "rw_self");
+_Static_assert(sizeof(struct rw_table) == 80, "rw_table");
 _Static_assert(sizeof(struct rw_sink) == 144, "rw_sink");
 _Static_assert(sizeof(struct rw_exposure) == 112, "rw_exposure");
-_Static_assert(sizeof(struct rw_standing) == 104, "rw_standing");
+_Static_assert(sizeof(struct rw_standing) == 208, "rw_standing");
 _Static_assert(sizeof(struct rw_taker) == 88, "rw_taker");
 _Static_assert(sizeof(struct rw_waiter) == 72, "rw_waiter");
 _Static_assert(sizeof(struct rw_skipped) == 48, "rw_skipped");

@@ -104,6 +104,20 @@ struct rw_nbd_state {
 	rw_u64 latency_us[RW_LATENCY_BUCKETS];
 };
 
+/* Maps that lose what finds no room; in the order of rw_shared.table_entries. */
+enum rw_table_index {
+	RW_TABLE_RESERVE_BLOCKS,
+	RW_TABLE_RECLAIM_STAYS,
+	RW_TABLE_THROTTLE_CALLS,
+	RW_TABLE_NBD_REQUESTS,
+	RW_TABLE_SWAP_BIOS,
+	RW_TABLE_SLAB_CACHES,
+	RW_TABLE_SOCKETS,
+	RW_TABLE_RECLAIM_TASKS,
+	RW_TABLE_PAGE_TASKS,
+	RW_TABLES,
+};
+
 struct rw_shared {
 	struct rw_settings settings;
 	struct rw_counters counters;
@@ -123,6 +137,7 @@ struct rw_shared {
 	rw_u32 below_low; /* 1: at the last sample some zone was below low */
 	rw_u32 sampling_below_low; /* working state of the sample under way */
 	rw_u64 sampled_boot_ns; /* when the timer last ran */
+	rw_u64 table_entries[RW_TABLES]; /* as count_tables found them */
 	struct rw_node_state nodes[RW_NODES];
 	struct rw_nbd_state nbd[RW_NBD_DEVICES];
 	struct rw_swap_state swaps[RW_SWAPS];

@@ -18,12 +18,12 @@ extension MetricsRegistry {
         },
         .gauge(
             "reservewatch_protection_state", by: ["signal", "state"],
-            "1 for whether the agent has each of its protections against the stall: primary, or missing when it was refused.",
+            "1 for whether the agent has each of its protections: primary, fallback when it has it in part, missing when it was refused.",
             from: "hook records"
         ) { picture, out in
             for index in picture.hooks.indices where picture.hooks[index].isProtection {
                 let hook = picture.hooks[index]
-                for state in [HookFact.State.primary, .missing] {
+                for state in [HookFact.State.primary, .fallback, .missing] {
                     out.sample(.flag(hook.state == state), .text(hook.signal), .word(state.word))
                 }
             }
@@ -152,8 +152,8 @@ extension MetricsRegistry {
             "reservewatch_program_missed_runs_total", by: ["program"],
             "The same, for each program that missed any.", from: "program records"
         ) { picture, out in
-            for index in picture.missedPrograms.indices {
-                let program = picture.missedPrograms[index]
+            for index in picture.programs.indices where picture.programs[index].missed > 0 {
+                let program = picture.programs[index]
                 out.sample(.number(program.missed), .text(program.name))
             }
         },

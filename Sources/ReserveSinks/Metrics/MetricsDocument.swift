@@ -24,6 +24,7 @@ public enum MetricsDocument {
         ("Sockets and packets", MetricsRegistry.socketMetrics),
         ("Rules", MetricsRegistry.enforceMetrics),
         ("The agent", MetricsRegistry.agentMetrics),
+        ("What the agent has in the kernel", MetricsRegistry.kernelSideMetrics),
         ("Loss", MetricsRegistry.lossMetrics),
         ("The delivery of alerts", MetricsRegistry.forwardMetrics),
     ]

@@ -31,6 +31,26 @@ extension MetricsRegistry {
                 guard picture.verdict.sinceBootNanoseconds > 0 else { return }
                 out.sample(picture.unixTime(picture.verdict.sinceBootNanoseconds))
             },
+            .counter(
+                "reservewatch_verdict_seconds_total", unit: .seconds, by: ["state"],
+                "Time that the host has been in each state, counted by the agent: a scrape that came too late to see a state has it here.",
+                from: "standing records"
+            ) { picture, out in
+                for state in HostState.allCases {
+                    let time = picture.nanoseconds(in: state)
+                    out.sample(time.map { .nanoseconds($0) }, .word(state.word))
+                }
+            },
+            .counter(
+                "reservewatch_verdict_entries_total", by: ["state"],
+                "How often the host came to be in each state.", from: "standing records"
+            ) { picture, out in
+                guard let totals = picture.stateTotals else { return }
+                for state in HostState.allCases {
+                    let count = totals.entries[Int(state.rawValue)]
+                    out.sample(.number(UInt64(count)), .word(state.word))
+                }
+            },
             .gauge(
                 "reservewatch_memory_condition", by: ["state"],
                 "1 for how far free memory is down, on the node where it is worst.", from: "verdict"
@@ -73,6 +93,17 @@ extension MetricsRegistry {
                 for index in 0..<2 {
                     let track = picture.alerts[index]
                     out.sample(.number(UInt64(track.incident)), .word(track.track.word))
+                }
+            },
+            .counter(
+                "reservewatch_alert_critical_incidents_total", by: ["track"],
+                "Of these, those that were critical at some time.", from: "standing records"
+            ) { picture, out in
+                for index in 0..<2 {
+                    let track = picture.alerts[index]
+                    out.sample(
+                        track.criticalIncidents.map { .number(UInt64($0)) },
+                        .word(track.track.word))
                 }
             },
             .gauge(
