@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cuts a lab recording to a small fixture: how it began, some seconds of it, how it ended.
 
-usage: cut_fixture.py RECORDING FIXTURE FROM_S TO_S     (seconds since the guest's boot)
+usage: cut_fixture.py RECORDING FIXTURE FROM_S TO_S [FROM_S TO_S]...
+
+Seconds since the guest's boot; several times may be kept, with gaps between them.
 
 Records are kept or left out whole and never changed.
 """
@@ -26,12 +28,13 @@ def frames(data):
 
 
 def main():
-    if len(sys.argv) != 5:
+    if len(sys.argv) < 5 or len(sys.argv) % 2 == 0:
         print(__doc__, file=sys.stderr)
         return 64
     with open(sys.argv[1], "rb") as file:
         data = file.read()
-    begin, end = (float(word) * 1e9 for word in sys.argv[3:5])
+    times = [float(word) * 1e9 for word in sys.argv[3:]]
+    kept_times = list(zip(times[::2], times[1::2]))
     everything = list(frames(data))
     last_counters = max(
         index for index, (stem, kind, _, _) in enumerate(everything)
@@ -40,7 +43,7 @@ def main():
     kept = [
         frame
         for index, (stem, kind, boot_ns, frame) in enumerate(everything)
-        if begin <= boot_ns < end
+        if any(begin <= boot_ns < end for begin, end in kept_times)
         or stem == CGROUP
         or stem == SWAP and kind in (SWAP_DEVICE, SWAP_TABLE_READ)
         or stem == AGENT and kind in (HOST, HOOK, STOPPED)

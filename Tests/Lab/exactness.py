@@ -88,7 +88,7 @@ OTHERS = [
     r"the server failed writes", r"failed swap bios were told", r"whom the OOM killer took was told",
     r"records were lost to the ring", r"PFMemallocDrop was read",
     r"\S+ requests, server's count of kernel's", r".*: server's own count", r"state .*", r"states .*", r"doctor.*",
-    r"watch: .*",
+    r"watch: .*", r"scrapes?(: .*)?",
     r"report agrees with .*", r"prepared(: .*)?", r"undone(: .*)?",
 ]
 

@@ -76,6 +76,8 @@ public struct Scenario: Equatable, Sendable {
     /// The guest keeps a trace of reclaim, and a report of the run is held against the kernel's
     /// own script over it.
     public var trace = false
+    /// A Prometheus outside scrapes the guest's metrics each so many seconds.
+    public var scrapeSeconds: Int?
     /// Seconds for which a guest that is known to be deadlocked is left alone before it ends.
     public var deadlockForSeconds = 0
     /// What the watch must make of the run; nothing where absent.
@@ -168,7 +170,9 @@ public struct Scenario: Equatable, Sendable {
 
     /// The guest's programs must stay in memory: what was added for comparison may not make
     /// room by being swapped out, and where the swap is lost they would be lost with it.
-    public var keepsPrograms: Bool { !companions.isEmpty || faults.losesSwap }
+    public var keepsPrograms: Bool {
+        !companions.isEmpty || faults.losesSwap || scrapeSeconds != nil
+    }
 
     /// Parses a scenario file. An unknown key is an error that names file and line.
     public static func parse(_ text: String, name: String) throws -> Scenario {
@@ -253,6 +257,9 @@ public struct Scenario: Equatable, Sendable {
             return !companions.isEmpty
         case "jammed": jammed = value == "yes"
         case "trace": trace = value == "yes"
+        case "scrape_s":
+            guard let seconds = Int(value), (1...60).contains(seconds) else { return false }
+            scrapeSeconds = seconds
         case "deadlock_for_s": return number { deadlockForSeconds = $0 }
         case "critical":
             critical = Critical.parse(value)

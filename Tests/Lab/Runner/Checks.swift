@@ -36,6 +36,7 @@ struct Checks {
         predicate(final)
         loss(final)
         if run.scenario.wireOffAfter != nil { outage() }
+        if run.scenario.scrapeSeconds != nil { scraped() }
         wide(final)
         expected()
         if let words = run.guest.mark("UNQUIET") {

@@ -24,7 +24,7 @@ final class Guest {
 
     init(
         scenario: Scenario, kernel: KernelPackage, archive: String, disk: String? = nil,
-        directory: String, accelerator: Accelerator
+        directory: String, accelerator: Accelerator, scrapePort: Int? = nil
     ) throws {
         self.directory = directory
         self.accelerator = accelerator
@@ -62,7 +62,9 @@ final class Guest {
         }
         arguments += try Self.lines(directory: directory, sockets: sockets)
         arguments += [
-            "-netdev", "user,id=lan",
+            "-netdev",
+            "user,id=lan"
+                + (scrapePort.map { ",hostfwd=tcp:127.0.0.1:\($0)-\(Scraper.guest)" } ?? ""),
             "-device", "\(Self.cards[scenario.nic] ?? ""),id=net0,netdev=lan,romfile=",
             "-kernel", kernel.image, "-initrd", archive,
             "-append",

@@ -48,6 +48,7 @@ struct GuestSettings {
             ("SOCKETS", scenario.sockets ? "yes" : "no"),
             ("COMPARE", scenario.companions.map(\.rawValue).joined(separator: " ")),
             ("JAM", scenario.jammed ? "yes" : "no"),
+            ("SCRAPED", scenario.scrapeSeconds == nil ? "" : Scraper.guest),
             ("VMSCAN", scenario.trace ? "yes" : "no"),
             ("AGENT_COMMAND", agentCommand),
         ]

@@ -15,6 +15,7 @@ final class LabRun: @unchecked Sendable {
     private let flood: Flood?
     /// Where the alerts of a guest with systemd go.
     let alertmanager: Alertmanager?
+    private let scraper: Scraper?
     private var growth: GrowthWatch
     private var probeGrowth: GrowthWatch
     private(set) var outcome = Outcome.timedOut
@@ -70,6 +71,11 @@ final class LabRun: @unchecked Sendable {
         let disk =
             scenario.usesSystemd
             ? try SystemdDisk(kernel: kernel, lab: lab, cache: cache).make(in: directory) : nil
+        scraper = try scenario.scrapeSeconds.map {
+            try Scraper.start(
+                everySeconds: $0, rules: "\(lab)/../../dashboards/reservewatch.rules.yml",
+                directory: directory)
+        }
         Children.shared.removeAtEnd("\(directory)/initramfs.gz")
         Children.shared.removeAtEnd("\(directory)/initramfs.gz.root")
         let archive = "\(directory)/initramfs.gz"
@@ -87,7 +93,8 @@ final class LabRun: @unchecked Sendable {
         self.scenario = scenario
         guest = try Guest(
             scenario: scenario, kernel: kernel, archive: archive, disk: disk,
-            directory: directory, accelerator: try Accelerator.choose(kernel: kernel, cache: cache))
+            directory: directory, accelerator: try Accelerator.choose(kernel: kernel, cache: cache),
+            scrapePort: scraper?.forwardedPort)
         growth = GrowthWatch(path: guest.events)
         probeGrowth = GrowthWatch(path: guest.probe)
         faults = FaultInjector(scenario: scenario, guest: guest, servers: servers)
@@ -112,6 +119,8 @@ final class LabRun: @unchecked Sendable {
         var lastProbe = Date()
         defer {
             lastedSeconds = Date().timeIntervalSince(began)
+            // While the guest is there: the last scrape is no failed one then.
+            scraper?.finish()
             guest.stop()
             faults.release()
             hostBeat.stop()
