@@ -11,7 +11,7 @@ REPEAT ?= 3
 # SwiftPM's build directory.
 export SCRATCH ?= .build
 
-.PHONY: help build deb test check format unit lab demo proof fixtures clean
+.PHONY: help build deb test check format unit lab demo proof fleet fixtures clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
@@ -58,6 +58,9 @@ demo: ## a guest swapping over NBD, watched live while its wire is pulled
 proof: ## every scenario, or SCENARIO=A,B, REPEAT times on both kernels; takes hours
 	@scripts/build
 	@scripts/lab proof --repeat $(REPEAT) $(if $(SCENARIO),--scenario $(SCENARIO))
+
+fleet: ## a thousand simulated hosts against a real Prometheus; takes six minutes
+	@scripts/fleet
 
 fixtures: ## makes the tests' recordings anew from the last lab runs
 	@scripts/fixtures

@@ -395,7 +395,23 @@ private func body(_ answer: String) -> Substring {
     /// The script says what is asked; it takes half a minute.
     @Test(.enabled(if: hasPrometheus, "needs prometheus"), .timeLimit(.minutes(2)))
     func aRealPrometheusScrapesIt() throws {
-        try run("prometheus.py", [Command.binary, Fixture.recording("wire-pull-6.12")])
+        try run(
+            "prometheus.py",
+            [
+                Command.binary, Fixture.recording("wire-pull-6.12"),
+                Fixture.recording("scraped-6.12"),
+            ])
+    }
+
+    /// Fifty hosts, and two Prometheus that share them; docs/fleet.md has the thousand.
+    @Test(.enabled(if: hasPrometheus, "needs prometheus"), .timeLimit(.minutes(2)))
+    func aFleetIsSharedByTwo() throws {
+        try run(
+            "../Fleet/fleet.py",
+            [
+                Command.binary, Fixture.recording("scraped-6.12"), "--hosts", "50", "--seconds",
+                "15", "--interval", "1", "--shards", "2",
+            ])
     }
 
     @Test(.enabled(if: hasPrometheus, "needs promtool"), .timeLimit(.minutes(2)))

@@ -9,8 +9,10 @@ import socket
 import sys
 
 listener = socket.socket(socket.AF_UNIX)
-listener.bind("s")
+# Who sees the name can connect.
+listener.bind("s.new")
 listener.listen(8)
+os.rename("s.new", "s")
 if listener.fileno() != 3:
     os.dup2(listener.fileno(), 3)
 os.set_inheritable(3, True)

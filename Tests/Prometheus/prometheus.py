@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Prometheus that scrapes a real `reservewatch metrics`, fed from a recording.
 
-usage: prometheus.py RESERVEWATCH RECORDING [--speed N] [--seconds N]
+usage: prometheus.py RESERVEWATCH RECORDING [RECORDING...] [--speed N] [--seconds N]
 
-Serves the recording on loopback and, as root, beside it an agent that watches this machine; has
-Prometheus scrape both each second with the rules of dashboards/, and then asks it: was every scrape good, is each metric that the page has
-there, with the value that the page has; does each rule evaluate; does each panel of each
-dashboard give series. Ends within a minute and leaves nothing behind. Exit status 1 when
+Serves the recordings on loopback and, as root, beside them an agent that watches this machine;
+has Prometheus scrape them each second with the rules of dashboards/, and then asks it: was every
+scrape good, is each metric that the first recording's page has there, with the value that the page
+has; does each rule evaluate; does each panel of each dashboard give series: of the first, of the
+agent, or of a later recording, which has what this machine's kernel may not tell. Ends within a minute and leaves nothing behind. Exit status 1 when
 something is not so, 77 when prometheus is not installed.
 """
 import argparse
@@ -223,7 +224,7 @@ def check_dashboards(prometheus, start, end):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("reservewatch")
-    parser.add_argument("recording")
+    parser.add_argument("recordings", nargs="+")
     parser.add_argument("--speed", default="1")
     parser.add_argument("--seconds", type=float, default=20)
     options = parser.parse_args()
@@ -233,8 +234,9 @@ def main():
     is_root = os.geteuid() == 0
     directory = tempfile.mkdtemp(prefix="reservewatch-prometheus-")
     box = tempfile.mkdtemp(prefix="reservewatch-box-", dir="/dev/shm")
-    served, live, port = free_port(), free_port(), free_port()
-    targets = [f"127.0.0.1:{served}"] + ([f"127.0.0.1:{live}"] if is_root else [])
+    ports = {free_port(): recording for recording in options.recordings}
+    served, live, port = next(iter(ports)), free_port(), free_port()
+    targets = [f"127.0.0.1:{number}" for number in [*ports] + ([live] if is_root else [])]
     rules = sorted((ROOT / "dashboards").glob("*.rules.yml"))
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
@@ -254,16 +256,12 @@ def main():
             reader = ["metrics", "--box", f"{box}/box", "--listen", f"127.0.0.1:{live}"]
             children.append(subprocess.Popen([options.reservewatch] + reader, stderr=log))
             wait_for(f"http://127.0.0.1:{live}/healthz", "the agent")
-        # The recording moves in its first ten seconds only: it begins when all else is there.
-        children.append(
-            subprocess.Popen(
-                [
-                    options.reservewatch, "metrics", "--listen", f"127.0.0.1:{served}",
-                    "--replay", options.recording, "--speed", options.speed,
-                ],
-                stderr=log,
-            )
-        )
+        # A recording moves in its first ten seconds only: it begins when all else is there.
+        for number, recording in ports.items():
+            words = ["metrics", "--listen", f"127.0.0.1:{number}", "--replay", recording]
+            children.append(
+                subprocess.Popen(
+                    [options.reservewatch, *words, "--speed", options.speed], stderr=log))
         wait_for(f"http://127.0.0.1:{served}/", "reservewatch metrics")
         children.append(
             subprocess.Popen(
