@@ -106,6 +106,7 @@ struct kthread {
 
 struct mm_struct {
 	unsigned long total_vm;
+	unsigned long locked_vm;
 };
 
 struct signal_struct {
@@ -147,6 +148,18 @@ struct task_struct {
 	unsigned long min_flt;
 	unsigned long maj_flt;
 	__u64 start_time;
+	__u64 start_boottime;
+	unsigned int ptrace;
+	struct task_struct *group_leader;
+	struct task_struct *parent;
+};
+
+struct kernel_siginfo {
+	int si_code;
+};
+
+struct pt_regs {
+	unsigned long orig_ax;
 };
 
 struct oom_control {
@@ -185,6 +198,7 @@ struct bvec_iter {
 
 struct block_device {
 	unsigned int bd_dev;
+	struct gendisk *bd_disk;
 };
 
 struct bio {
@@ -193,6 +207,33 @@ struct bio {
 	unsigned char bi_status;
 	struct bvec_iter bi_iter;
 	void *bi_end_io;
+};
+
+struct super_block {
+	unsigned int s_dev;
+};
+
+struct inode {
+	unsigned short i_mode;
+	unsigned int i_flags;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	unsigned int i_rdev;
+};
+
+struct address_space {
+	struct inode *host;
+};
+
+struct file {
+	struct inode *f_inode;
+	struct address_space *f_mapping;
+};
+
+/* block/bdev.c: what the inode of an open block device lies in */
+struct bdev_inode {
+	struct block_device bdev;
+	struct inode vfs_inode;
 };
 
 struct seq_file;
@@ -205,8 +246,6 @@ struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
 };
-
-struct file;
 
 struct bpf_iter__task_file {
 	struct bpf_iter_meta *meta;
@@ -306,10 +345,6 @@ struct socket {
 	struct sock *sk;
 };
 
-struct inode {
-	unsigned long i_ino;
-};
-
 struct socket_alloc {
 	struct socket socket;
 	struct inode vfs_inode;
@@ -357,6 +392,7 @@ struct bpf_iter__unix {
 
 struct sk_buff {
 	unsigned int len;
+	unsigned char *data;
 	__u8 pfmemalloc : 1;
 };
 
@@ -404,6 +440,7 @@ struct nbd_device {
 	struct blk_mq_tag_set tag_set;
 	struct gendisk *disk;
 	struct nbd_config *config;
+	int index;
 	int pid;
 };
 
@@ -420,7 +457,8 @@ struct bpf_map {
 	__u32 max_entries;
 };
 
-struct kernel_siginfo;
+struct filename;
+struct cred;
 struct mem_cgroup;
 struct zonelist;
 struct nbd_request;
@@ -458,8 +496,33 @@ struct nbd_request;
 #define PAGE_SHIFT 12
 #define REQ_OP_MASK 0xffu
 #define REQ_OP_WRITE 1u
+#define SIGHUP 1
+#define SIGINT 2
+#define SIGQUIT 3
 #define SIGKILL 9
+#define SIGTERM 15
+#define SIGCHLD 17
+#define SIGCONT 18
+#define SIGSTOP 19
+#define SIGTSTP 20
+#define SIGURG 23
+#define SIGWINCH 28
+#define SEND_SIG_NOINFO 0ul /* include/linux/sched/signal.h: from nobody in particular */
 #define SEND_SIG_PRIV 1ul /* include/linux/sched/signal.h: the kernel itself sends */
+#define PTRACE_MODE_ATTACH 2u /* include/linux/ptrace.h */
+#define PTRACE_MODE_FSCREDS 8u
+#define S_IFMT 0170000
+#define S_IFBLK 0060000
+#define S_IFREG 0100000
+#define S_SWAPFILE 0x100 /* include/linux/fs.h */
+#define EPERM 1
+#define NR_SWAPOFF 168 /* arch/x86/entry/syscalls, of 64 and of 32 bits */
+#define NR_SWAPOFF_COMPAT 115
+#define NBD_CLEAR_SOCK 0xab04u /* include/uapi/linux/nbd.h */
+#define NBD_DISCONNECT 0xab08u
+#define NBD_CMD_DISCONNECT 2 /* include/uapi/linux/nbd-netlink.h */
+#define NBD_ATTR_INDEX 1
+#define NETLINK_GENERIC 16
 #define DEF_PRIORITY 12 /* include/linux/mmzone.h */
 #define MAX_RECLAIM_RETRIES 16
 #define CLOCK_MONOTONIC 1

@@ -31,6 +31,9 @@
 #include "reclaim_wait.bpf.c"
 #include "slab.bpf.c"
 #include "socket.bpf.c"
+#include "guard_task.bpf.c"
+#include "guard.bpf.c"
+#include "guard_device.bpf.c"
 #include "watermark.bpf.c" /* last of the stems: its timer reports for the others */
 #include "tables.bpf.c"
 

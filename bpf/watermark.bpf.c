@@ -264,6 +264,7 @@ static int report_others(bool second)
 	if (second)
 		find_nbd();
 	find_nbd_sockets();
+	see_guard_swaps();
 	report_nbd();
 	report_sockets();
 	report_swaps();

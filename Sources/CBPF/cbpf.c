@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cbpf.h"
+#include "internal.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -20,20 +20,9 @@ extern const unsigned long rw_bpf_object_size;
 
 #define MESSAGE_BYTES 512
 #define PROGRAM_NAME_BYTES 64
-#define PROGRAMS_MAX 96
 
 static char message[MESSAGE_BYTES];
 static char refused[PROGRAM_NAME_BYTES];
-
-struct rw_bpf {
-	struct bpf_object *object;
-	struct bpf_link *links[PROGRAMS_MAX];
-	const char *linked[PROGRAMS_MAX];
-	struct rw_shared *shared;
-	size_t shared_bytes;
-	struct rw_ring ring;
-	size_t ring_mapped_bytes;
-};
 
 // libbpf prints the verifier's whole log; we keep the first line that says
 // something, and the name of the program that was refused.
@@ -53,8 +42,9 @@ static int keep_message(enum libbpf_print_level level, const char *format, va_li
 	}
 	vsnprintf(line, sizeof(line), format, arguments);
 	line[strcspn(line, "\n")] = 0;
-	if (sscanf(line, "libbpf: prog '%63[^']': BPF program load failed", name) == 1 &&
-	    strstr(line, "load failed"))
+	// The second: a module has its BTF, and yet not that function.
+	if (sscanf(line, "libbpf: prog '%63[^']':", name) == 1 &&
+	    (strstr(line, "load failed") || strstr(line, "failed to find kernel BTF type")))
 		snprintf(refused, sizeof(refused), "%s", name);
 	if (!message[0])
 		snprintf(message, sizeof(message), "%s", line);
@@ -118,6 +108,7 @@ void rw_bpf_close(struct rw_bpf *bpf)
 {
 	if (!bpf)
 		return;
+	rw_end_guard_search(bpf);
 	for (int i = 0; i < PROGRAMS_MAX; i++)
 		bpf_link__destroy(bpf->links[i]);
 	if (bpf->shared)
@@ -416,6 +407,13 @@ int rw_btf_has_tracepoint(const char *name)
 
 	snprintf(type, sizeof(type), "btf_trace_%s", name);
 	return has(type, BTF_KIND_TYPEDEF);
+}
+
+int rw_function_id(const char *name)
+{
+	if (rw_btf_available())
+		return -ENOENT;
+	return btf__find_by_name_kind(asked_btf, name, BTF_KIND_FUNC);
 }
 
 int rw_btf_has_function(const char *name)

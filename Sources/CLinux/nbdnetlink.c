@@ -168,23 +168,54 @@ static ssize_t converse(int descriptor, const void *message, size_t length, void
 	return count < 0 ? -errno : count;
 }
 
-int rw_nbd_reconfigure(const struct rw_nbd_timeouts *timeouts)
+/// A socket that waits no longer than ANSWER_WAIT_S for an answer, or a negative errno.
+static int open_netlink(void)
 {
-	_Alignas(struct nlmsghdr) unsigned char message[RW_NBD_MESSAGE_BYTES];
-	_Alignas(struct nlmsghdr) unsigned char answer[8192];
 	struct timeval wait = {.tv_sec = ANSWER_WAIT_S};
 	int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
-	int result;
-	ssize_t count;
 
 	if (descriptor < 0)
 		return -errno;
 	setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-	result = rw_nbd_family_request(message, sizeof(message));
-	if (result < 0)
-		goto out;
-	count = converse(descriptor, message, (size_t)result, answer, sizeof(answer));
-	result = count < 0 ? (int)count : rw_nbd_family_answer(answer, (size_t)count);
+	return descriptor;
+}
+
+static int ask_family(int descriptor)
+{
+	_Alignas(struct nlmsghdr) unsigned char message[RW_NBD_MESSAGE_BYTES];
+	_Alignas(struct nlmsghdr) unsigned char answer[8192];
+	int length = rw_nbd_family_request(message, sizeof(message));
+	ssize_t count;
+
+	if (length < 0)
+		return length;
+	count = converse(descriptor, message, (size_t)length, answer, sizeof(answer));
+	return count < 0 ? (int)count : rw_nbd_family_answer(answer, (size_t)count);
+}
+
+int rw_nbd_family(void)
+{
+	int descriptor = open_netlink();
+	int family;
+
+	if (descriptor < 0)
+		return descriptor;
+	family = ask_family(descriptor);
+	close(descriptor);
+	return family;
+}
+
+int rw_nbd_reconfigure(const struct rw_nbd_timeouts *timeouts)
+{
+	_Alignas(struct nlmsghdr) unsigned char message[RW_NBD_MESSAGE_BYTES];
+	_Alignas(struct nlmsghdr) unsigned char answer[8192];
+	int descriptor = open_netlink();
+	int result;
+	ssize_t count;
+
+	if (descriptor < 0)
+		return descriptor;
+	result = ask_family(descriptor);
 	if (result < 0)
 		goto out;
 	result = rw_nbd_reconfigure_request(message, sizeof(message), (uint16_t)result, timeouts);

@@ -29,6 +29,7 @@ public struct AgentSettings: Sendable, Equatable {
     public var slowMilliseconds = 50
     public var ringKiB = 1024
     public var armed: Set<HookPlan.Arm> = []
+    public var guardRules = GuardRules()
     public var realTimePriority: Int32 = 10
     /// The process with which the watch ends; nil: it outlives its parent.
     public var parent: Int32?
@@ -61,10 +62,18 @@ public struct AgentSettings: Sendable, Equatable {
         words.append("slow_ms=\(slowMilliseconds)")
         words.append("ring_kib=\(ringKiB)")
         words += armed.map { "arm=\($0.rawValue)" }.sorted()
+        for (word, rule) in Self.guardWords {
+            if let mode = guardRules[rule] { words.append("\(word)=\(mode.rawValue)") }
+        }
+        words += guardRules.exceptions.map { "guard_except=\($0)" }
         words.append("priority=\(realTimePriority)")
         if let parent { words.append("parent=\(parent)") }
         return words
     }
+
+    private static let guardWords: [(String, GuardRules.Rule)] = [
+        ("guard", .processes), ("guard_swapoff", .swapoff), ("guard_disconnect", .disconnect),
+    ]
 
     /// Reads such words; what is not named keeps its default.
     public init(words: [String]) throws(Problem) {
@@ -104,6 +113,12 @@ public struct AgentSettings: Sendable, Equatable {
         case "arm":
             guard let arm = HookPlan.Arm(rawValue: value) else { return "nothing to arm" }
             armed.insert(arm)
+        case "guard", "guard_swapoff", "guard_disconnect":
+            guard let mode = GuardMode(rawValue: value) else { return "off, observe or enforce" }
+            for (word, rule) in Self.guardWords where word == name { guardRules[rule] = mode }
+        case "guard_except":
+            if let problem = GuardRules.problem(ofException: value) { return problem }
+            if !guardRules.exceptions.contains(value) { guardRules.exceptions.append(value) }
         case "parent":
             guard let number = Int32(value), number > 0 else { return "it is no process" }
             parent = number
@@ -137,6 +152,9 @@ public struct AgentSettings: Sendable, Equatable {
         if !BoxSize.isValid(ringBytes: boxRingKiB << 10) {
             return "box_ring_kib is no power of two"
         }
+        if guardRules.exceptions.count > GuardRules.mostExceptions {
+            return "more than \(GuardRules.mostExceptions) guard_except"
+        }
         if alertsTo.count > AlertSinks.most { return "more than \(AlertSinks.most) alert_to" }
         return nil
     }
@@ -149,6 +167,8 @@ public struct AgentSettings: Sendable, Equatable {
         settings.slowThresholdNanoseconds = UInt64(slowMilliseconds) * 1_000_000
         settings.ringBytes = UInt32(ringKiB) * 1024
         settings.armed = armed
+        settings.guardRules = guardRules
+        settings.guardsItself = parent == nil
         return settings
     }
 

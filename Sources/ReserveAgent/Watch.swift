@@ -41,6 +41,8 @@ public struct Watch: ~Copyable {
     private var nextTotals: UInt64 = 0
     private let settings: AgentSettings
     private let missing: UInt64
+    /// Which connections there were when those who are to be guarded were searched for.
+    private var guardMark: UInt64
 
     /// From one turn of the loop to the next.
     private static let beat: UInt64 = 100_000_000
@@ -49,6 +51,7 @@ public struct Watch: ~Copyable {
     /// Opens, loads, attaches, rehearses, then locks itself into memory.
     public init(_ settings: AgentSettings, version: String) throws(WatchError) {
         let facts = try KernelFacts.discover()
+        try refuseLockout(settings.guardRules)
         let signals = rw_open_signals()
         if signals < 0 { throw .resources(operation: "watch for signals", errno: signals) }
         let stream = try Stream.forLoop(
@@ -67,6 +70,7 @@ public struct Watch: ~Copyable {
             missing & UInt64(RW_KNOWN_ZONES.rawValue) != 0 ? try ZoneinfoFallback() : nil
         self.settings = settings
         self.missing = missing
+        guardMark = kernel.guardMark
         self.zoneinfo = zoneinfo
         self.signals = signals
         self.box = box
@@ -112,6 +116,7 @@ public struct Watch: ~Copyable {
         var records: [[UInt8]] = []
         swaps.read(bootNanoseconds: now) { records.append([UInt8]($0)) }
         for record in records { record.withUnsafeBytes { take($0) } }
+        kernel.guardSwaps(stream.model.picture.swapsOnNBD)
         followsOldSwaps = true
         nextExposure = 0
     }
@@ -189,6 +194,10 @@ public struct Watch: ~Copyable {
         lastTurn = now
         box.beat(beat.count, at: now)
         beatLine?.beat(at: now)
+        if kernel.guardMark != guardMark {
+            guardMark = kernel.guardMark
+            kernel.searchGuarded()
+        }
         drain()
         zoneinfo?.sample(bootNanoseconds: now) { record in
             box.publish(record)
@@ -307,6 +316,15 @@ struct BeatLine: ~Copyable {
         output.append(writer.bytes)
         output.flush()
     }
+}
+
+/// - Throws: ``WatchError/modeRefused(setting:reason:remedy:)`` when nobody could end the agent.
+private func refuseLockout(_ rules: GuardRules) throws(WatchError) {
+    let comm = (readFile("/proc/1/comm", limit: 64) ?? "").prefix { $0 != "\n" }
+    guard let reason = rules.lockout(processOne: String(comm)) else { return }
+    throw .modeRefused(
+        setting: "[Guard] Mode=enforce", reason: reason,
+        remedy: "name the cgroup from which it is to be ended, Exceptions=/PATH")
 }
 
 /// The black box that the settings ask for.

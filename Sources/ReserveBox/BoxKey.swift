@@ -36,6 +36,10 @@ enum BoxKey {
             let serial = key(header, word(record, 56), RW_SOCKET_STATE.rawValue)
             if kind == RW_SOCKET_STATE.rawValue { return .keep(serial) }
             return kind == RW_SOCKET_GONE.rawValue ? .drop(serial) : .none
+        case RW_STEM_GUARD.rawValue:
+            let process = key(header, half(record, 28), RW_GUARD_GUARDED.rawValue)
+            if kind == RW_GUARD_GUARDED.rawValue { return .keep(process) }
+            return kind == RW_GUARD_RELEASED.rawValue ? .drop(process) : .none
         case RW_STEM_SLAB.rawValue where kind == RW_SLAB_CACHE.rawValue:
             return .keep(key(header, word(record, 56)))
         case RW_STEM_CGROUP.rawValue where kind == RW_CGROUP_NAME.rawValue:

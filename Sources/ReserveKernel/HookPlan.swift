@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CBPF
+import Glibc
 
 /// Which hook each signal gets on a kernel: facts in, decision out.
 ///
@@ -21,6 +22,14 @@ public struct HookPlan: Equatable, Sendable {
         case timer
         /// A program of another signal, not refused.
         case loaded(String)
+        /// The BPF LSM is switched on, and has this hook.
+        case lsm(String)
+        /// A security_*() whose return may be modified.
+        case modifyReturn(String)
+        /// A function of a module.
+        case moduleFunction(String, of: String)
+        /// The NBD driver's number at generic netlink.
+        case nbdFamily
     }
 
     /// How often a hook runs on a host; docs/cost.md has what each run costs.
@@ -31,6 +40,12 @@ public struct HookPlan: Equatable, Sendable {
         case beat
         /// Only under memory pressure.
         case rare
+        /// Only when somebody does what it is for.
+        case attempt
+        /// For each open(2) and its like.
+        case open
+        /// For each ioctl(2), and each message over netlink.
+        case control
         /// For each new connection.
         case connection
         /// For each block request or swap bio.
@@ -60,11 +75,14 @@ public struct HookPlan: Equatable, Sendable {
         public var cost: Cost
         /// What this way cannot see; empty where it sees all.
         public var blind: String
+        /// Whether what it sees may be refused.
+        public var canRefuse = false
 
         init(
             _ path: String, _ programs: [String], needs: [Need], known: [rw_known], cost: Cost,
-            blind: String
+            blind: String, canRefuse: Bool = false
         ) {
+            self.canRefuse = canRefuse
             self.path = path
             self.programs = programs
             self.needs = needs
@@ -80,12 +98,33 @@ public struct HookPlan: Equatable, Sendable {
         public var candidates: [Candidate]
         /// nil: always watched.
         public var armedBy: Arm?
+        /// The guard's rule that it serves.
+        public var guardedBy: GuardPart?
+
+        /// What a signal is to the guard.
+        public struct GuardPart: Equatable, Sendable {
+            public var rule: GuardRules.Rule
+            /// Where the rule is `enforce`, it is this one that refuses.
+            public var refuses: Bool
+            /// It does nothing else, and is not loaded for less.
+            public var onlyRefuses: Bool
+        }
 
         init(_ stem: rw_stem, _ name: String, armedBy: Arm? = nil, _ candidates: Candidate...) {
             self.stem = stem.rawValue
             self.name = name
             self.candidates = candidates
             self.armedBy = armedBy
+        }
+
+        init(
+            _ name: String, _ rule: GuardRules.Rule, refuses: Bool = false,
+            onlyRefuses: Bool = false, _ candidates: Candidate...
+        ) {
+            stem = RW_STEM_GUARD.rawValue
+            self.name = name
+            self.candidates = candidates
+            guardedBy = GuardPart(rule: rule, refuses: refuses, onlyRefuses: onlyRefuses)
         }
     }
 
@@ -100,6 +139,7 @@ public struct HookPlan: Equatable, Sendable {
         /// nil where nothing runs.
         public var cost: Cost?
         public var blind: String = ""
+        public var canRefuse = false
 
         /// The state's word, as in docs/events.md.
         public var stateName: String {
@@ -115,10 +155,14 @@ public struct HookPlan: Equatable, Sendable {
     /// Programs that are not attached to anything: we run them.
     static let runByUs: Set<String> = [
         "find_nodes", "start_sampler", "final_report", "find_tcp_sockets", "find_unix_sockets",
-        "find_socket_tasks",
+        "find_socket_tasks", "guard_begin", "guard_find_clients", "guard_find_holders",
+        "guard_end",
     ]
 
     static let timerPrograms = ["find_nodes", "start_sampler", "final_report"]
+    static let searchPrograms = [
+        "guard_begin", "guard_find_clients", "guard_find_holders", "guard_end",
+    ]
 
     /// Counts the entries of our tables. No signal: without it these figures are absent.
     static let countTables = "count_tables"
@@ -131,11 +175,15 @@ public struct HookPlan: Equatable, Sendable {
 
     private let facts: KernelFacts
     private let armed: Set<Arm>
+    let guarding: GuardRules
     private var refused: [String: String] = [:]
 
-    public init(facts: KernelFacts, armed: Set<Arm> = []) {
+    public init(
+        facts: KernelFacts, armed: Set<Arm> = [], guarding: GuardRules = GuardRules()
+    ) {
         self.facts = facts
         self.armed = armed
+        self.guarding = guarding
     }
 
     /// Strikes a program that the kernel did not take.
@@ -152,6 +200,11 @@ public struct HookPlan: Equatable, Sendable {
                     stem: signal.stem, name: signal.name, path: "", programs: [], known: 0,
                     state: RW_HOOK_OFF.rawValue, reason: "off; --arm \(arm.rawValue) arms it")
             }
+            if let off = off(signal) {
+                return Choice(
+                    stem: signal.stem, name: signal.name, path: "", programs: [], known: 0,
+                    state: RW_HOOK_OFF.rawValue, reason: off)
+            }
             for (rank, candidate) in signal.candidates.enumerated() {
                 if let lack = lack(of: candidate) {
                     if reason.isEmpty { reason = "\(candidate.path): \(lack)" }
@@ -161,12 +214,23 @@ public struct HookPlan: Equatable, Sendable {
                     stem: signal.stem, name: signal.name, path: candidate.path,
                     programs: candidate.programs, known: candidate.known,
                     state: (rank == 0 ? RW_HOOK_PRIMARY : RW_HOOK_FALLBACK).rawValue,
-                    reason: reason, cost: candidate.cost, blind: candidate.blind)
+                    reason: reason, cost: candidate.cost, blind: candidate.blind,
+                    canRefuse: candidate.canRefuse)
             }
             return Choice(
                 stem: signal.stem, name: signal.name, path: "", programs: [], known: 0,
                 state: RW_HOOK_MISSING.rawValue, reason: reason)
         }
+    }
+
+    /// Why the guard's rules do not want a signal, or nil.
+    private func off(_ signal: Signal) -> String? {
+        guard let part = signal.guardedBy else { return nil }
+        let mode = guarding.mode(part.rule)
+        if part.onlyRefuses {
+            return mode == .enforce ? nil : "off; [Guard] \(part.rule.rawValue)=enforce arms it"
+        }
+        return mode == .off ? "off by [Guard] \(part.rule.rawValue)=off" : nil
     }
 
     /// The choices, with what became known as they were put to work: sockets in a network
@@ -183,7 +247,7 @@ public struct HookPlan: Equatable, Sendable {
     }
 
     /// Why a candidate cannot be had, or nil.
-    private func lack(of candidate: Candidate) -> String? {
+    func lack(of candidate: Candidate) -> String? {
         for need in candidate.needs {
             switch need {
             case .tracepoint(let name):
@@ -209,11 +273,37 @@ public struct HookPlan: Equatable, Sendable {
                 }
             case .module(let name):
                 if !facts.modules.contains(name) { return "\(name).ko was not loaded at the start" }
+            case .moduleFunction(_, let name):
+                if !facts.modules.contains(name) { return "\(name).ko was not loaded at the start" }
+                if facts.fentry != 0 {
+                    return "kernel refuses fentry (\(describe(errno: facts.fentry)))"
+                }
+            case .lsm(let name):
+                if !facts.functions.contains("bpf_lsm_\(name)") { return "no hook \(name)" }
+                let never =
+                    facts.listsBPF == false ? "bpf is not in lsm=" : "taken, and never called"
+                if let lack = Self.lack(ofRefusal: facts.lsm, never) { return lack }
+            case .modifyReturn(let name):
+                if !facts.functions.contains(name) { return "\(name)() is inlined or renamed" }
+                if let lack = Self.lack(ofRefusal: facts.modifyReturn, "taken, and never called") {
+                    return lack
+                }
+            case .nbdFamily:
+                if facts.nbdFamily <= 0 { return "the NBD driver is not at netlink" }
             }
         }
         for program in candidate.programs {
             if let reason = refused[program] { return reason }
         }
         return nil
+    }
+
+    /// What a trial of ``KernelFacts/lsm`` or ``KernelFacts/modifyReturn`` says.
+    private static func lack(ofRefusal result: Int32, _ never: String) -> String? {
+        switch result {
+        case 0: nil
+        case -ESRCH: never
+        default: "refused (\(describe(errno: result)))"
+        }
     }
 }

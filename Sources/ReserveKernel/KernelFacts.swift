@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CBPF
+import CLinux
 import Glibc
 
 /// What a kernel offers, found by looking and by trying; never by its version.
@@ -11,6 +12,15 @@ public struct KernelFacts: Equatable, Sendable {
     public var functions: Set<String> = []
     /// Whether a trivial fentry program was let in; else the negative errno.
     public var fentry: Int32 = 0
+    /// Whether a program of the BPF LSM was let in, and was called; else a negative errno,
+    /// -ESRCH where it was never called.
+    public var lsm: Int32 = 0
+    /// The same of fmod_ret on a security_*().
+    public var modifyReturn: Int32 = 0
+    /// Whether "bpf" is among the LSMs that are switched on; nil: securityfs does not tell.
+    public var listsBPF: Bool?
+    /// Of the NBD driver at generic netlink, or a negative errno.
+    public var nbdFamily: Int32 = 0
     /// Kernel addresses by name, of the symbols that were asked for and are in /proc/kallsyms.
     public var symbols: [String: UInt64] = [:]
     /// Kernel modules that are loaded, or built in, and have BTF.
@@ -23,7 +33,13 @@ public struct KernelFacts: Equatable, Sendable {
         if case .tracepoint(let name) = $0 { [name] } else { [] }
     }
     static let functionsAsked =
-        asked { if case .fentry(let name) = $0 { [name] } else { [] } }
+        asked { need in
+            switch need {
+            case .fentry(let name), .modifyReturn(let name): [name]
+            case .lsm(let name): ["bpf_lsm_\(name)"]
+            default: []
+            }
+        }
         // What our own tables and maps are measured by: LiveKernel.
         + ["bpf_map_sum_elem_count", "array_map_mem_usage"]
     static let symbolsAsked = asked { need in
@@ -50,9 +66,17 @@ public struct KernelFacts: Equatable, Sendable {
         facts.fentry =
             facts.functions.contains("throttle_direct_reclaim")
             ? rw_bpf_try_fentry("throttle_direct_reclaim") : -ENOENT
+        facts.lsm = rw_bpf_try_refusal(RW_REFUSAL_LSM)
+        facts.listsBPF = readFile("/sys/kernel/security/lsm", limit: 4096).map { list in
+            list.split(whereSeparator: { $0 == "," || $0 == "\n" }).contains("bpf")
+        }
+        facts.modifyReturn = rw_bpf_try_refusal(RW_REFUSAL_MODIFY_RETURN)
         facts.symbols = readSymbols(symbolsAsked)
+        facts.nbdFamily = -ENOENT
         if access("/sys/kernel/btf/nbd", F_OK) == 0 || describesNBD {
             facts.modules.insert("nbd")
+            // Without the driver the kernel would go and look for a module.
+            facts.nbdFamily = rw_nbd_family()
         }
         return facts
     }

@@ -36,7 +36,10 @@ extension KernelFacts {
         facts.take(
             options, hasFunction: { rw_btf_has_function($0) == 1 },
             hasVariable: { rw_btf_has_variable($0) == 1 })
-        if describesNBD { facts.modules.insert("nbd") }
+        if describesNBD {
+            facts.modules.insert("nbd")
+            facts.nbdFamily = 1
+        }
         return facts
     }
 
@@ -67,6 +70,14 @@ extension KernelFacts {
             "CONFIG_BPF_JIT", "CONFIG_FUNCTION_TRACER", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS",
         ]
         fentry = traces.allSatisfy(isBuiltIn) ? 0 : -EOPNOTSUPP
+        // lsm= of the boot may say otherwise: a promise, too.
+        let isListed = config?.values["CONFIG_LSM"]?.dropFirst().dropLast().split(separator: ",")
+            .contains("bpf")
+        listsBPF = isListed
+        lsm =
+            fentry != 0 || !isBuiltIn("CONFIG_BPF_LSM")
+            ? -EOPNOTSUPP : isListed ?? true ? 0 : -ESRCH
+        modifyReturn = fentry
         // Without CONFIG_KALLSYMS_ALL only functions are listed, be the data in BTF or not.
         let listsData = isBuiltIn("CONFIG_KALLSYMS_ALL")
         for name in Self.symbolsAsked {
@@ -78,5 +89,6 @@ extension KernelFacts {
         if config?.isModule(nbd) ?? true, isBuiltIn("CONFIG_DEBUG_INFO_BTF_MODULES") {
             modules.insert("nbd")
         }
+        nbdFamily = modules.contains("nbd") ? 1 : -ENOENT
     }
 }

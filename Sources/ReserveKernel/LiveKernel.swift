@@ -22,6 +22,9 @@ public struct LiveKernel: ~Copyable {
         public var failedPerWindow: UInt32 = 32
         /// Hooks that cost more than a calm host should pay.
         public var armed: Set<HookPlan.Arm> = []
+        public var guardRules = GuardRules()
+        /// An agent that belongs to one reader is ended by it, and not guarded.
+        public var guardsItself = true
 
         public init() {}
     }
@@ -59,10 +62,12 @@ public struct LiveKernel: ~Copyable {
     public static func attach(
         facts: KernelFacts, settings: Settings
     ) throws(WatchError) -> LiveKernel {
-        var plan = HookPlan(facts: facts, armed: settings.armed)
+        var plan = HookPlan(facts: facts, armed: settings.armed, guarding: settings.guardRules)
         // Each turn strikes one way to have a signal. A kernel that refuses more cannot be watched.
-        for _ in 0..<32 {
+        for _ in 0..<48 {
             let choices = plan.choices
+            // Before anything of it is at work.
+            if let error = plan.unhonoured(choices) { throw error }
             let extras = plan.extras
             switch try tryLoading(
                 choices: choices, extras: extras, facts: facts, settings: settings)
@@ -145,6 +150,18 @@ public struct LiveKernel: ~Copyable {
         shared.pointee.settings.drops_by_reason = programs.contains("socket_filtered") ? 0 : 1
         shared.pointee.settings.nbd_phases = programs.contains("nbd_sent") ? 1 : 0
         shared.pointee.settings.walk_waiters = programs.contains("throttle_exit") ? 0 : 1
+        shared.pointee.settings.guard_kill_hook =
+            choices.contains { $0.name == "guard.signals" && $0.canRefuse } ? 1 : 0
+        shared.pointee.settings.guard_trace_hook =
+            choices.contains { $0.name == "guard.traces" && $0.canRefuse } ? 1 : 0
+        let excepted = write(
+            settings.guardRules, guardsItself: settings.guardsItself, family: facts.nbdFamily,
+            to: bpf, shared)
+        if excepted != 0 {
+            return .refused(
+                program: "guard_begin",
+                reason: "the exceptions were not taken (\(describe(errno: excepted)))")
+        }
         for program in programs where !HookPlan.runByUs.contains(program) {
             let result = rw_bpf_attach(bpf, program)
             if result != 0 {
@@ -156,6 +173,12 @@ public struct LiveKernel: ~Copyable {
         if programs.contains("find_nodes") {
             if rw_bpf_run_iterator(bpf, "find_nodes") != 0 {
                 return .refused(program: "find_nodes", reason: String(cString: rw_bpf_message()))
+            }
+            let searched = programs.contains("guard_begin") ? rw_bpf_start_guard_search(bpf) : 0
+            if searched != 0 {
+                return .refused(
+                    program: "guard_begin",
+                    reason: "who is to be guarded was not found (\(describe(errno: searched)))")
             }
             if rw_bpf_start_sampler(bpf) != 0 {
                 return .refused(program: "start_sampler", reason: String(cString: rw_bpf_message()))

@@ -9,6 +9,7 @@ extension HookPlan {
     /// (`VmstatFallback`). Adding a signal: CONTRIBUTING.md, "A new stem".
     public static let signals: [Signal] =
         memorySignals + reclaimSignals + deviceSignals + oomSignals + slabSignals + socketSignals
+        + guardSignals
 
     private static let memorySignals = [
         Signal(
@@ -257,6 +258,101 @@ extension HookPlan {
                 known: [RW_KNOWN_SKBS], cost: .packet,
                 blind: "receive buffers that drivers build from their own pages")),
     ]
+
+    private static let searched: [Need] = [.loaded("guard_begin"), .timer]
+    private static let signalled: [Need] =
+        [.tracepoint("signal_generate"), .tracepoint("cgroup_freeze")] + searched
+
+    private static let guardSignals = [
+        Signal(
+            "guard.processes", .processes,
+            Candidate(
+                "iter/task, iter/task_file", searchPrograms, needs: [.timer], known: [],
+                cost: .connection, blind: "a server behind address translation")),
+        Signal(
+            "guard.signals", .processes, refuses: true,
+            Candidate(
+                "lsm/task_kill, tp_btf/signal_generate",
+                ["guard_kill", "guard_signalled", "guard_frozen"],
+                needs: [.lsm("task_kill")] + signalled, known: [RW_KNOWN_GUARD_SIGNALS],
+                cost: .attempt, blind: blindOfSignals, canRefuse: true),
+            Candidate(
+                "fmod_ret/security_task_kill, tp_btf/signal_generate",
+                ["guard_kill_modified", "guard_signalled", "guard_frozen"],
+                needs: [.modifyReturn("security_task_kill")] + signalled,
+                known: [RW_KNOWN_GUARD_SIGNALS], cost: .attempt, blind: blindOfSignals,
+                canRefuse: true),
+            Candidate(
+                "tp_btf/signal_generate", ["guard_signalled", "guard_frozen"], needs: signalled,
+                known: [RW_KNOWN_GUARD_SIGNALS], cost: .attempt,
+                blind: "signals that the kernel or an LSM refused; nothing can be refused here")),
+        Signal(
+            "guard.traces", .processes, refuses: true,
+            Candidate(
+                "lsm/ptrace_access_check", ["guard_trace"],
+                needs: [.lsm("ptrace_access_check")] + searched, known: [RW_KNOWN_GUARD_TRACES],
+                cost: .attempt, blind: "who traced already", canRefuse: true),
+            Candidate(
+                "fmod_ret/security_ptrace_access_check", ["guard_trace_modified"],
+                needs: [.modifyReturn("security_ptrace_access_check")] + searched,
+                known: [RW_KNOWN_GUARD_TRACES], cost: .attempt, blind: "who traced already",
+                canRefuse: true)),
+        Signal(
+            "guard.swapoff", .swapoff,
+            Candidate(
+                "fexit/file_open_name", ["guard_swapoff"],
+                needs: [.fentry("file_open_name"), .timer],
+                known: [RW_KNOWN_GUARD_SWAPOFF], cost: .attempt,
+                blind: "what comes of it: the swap is gone, or not")),
+        Signal(
+            "guard.swapoff_refusal", .swapoff, refuses: true, onlyRefuses: true,
+            Candidate(
+                "lsm/file_open", ["guard_open"], needs: [.lsm("file_open"), .timer], known: [],
+                cost: .open, blind: "", canRefuse: true),
+            Candidate(
+                "fmod_ret/security_file_open", ["guard_open_modified"],
+                needs: [.modifyReturn("security_file_open"), .timer], known: [], cost: .open,
+                blind: "", canRefuse: true)),
+        Signal(
+            "guard.disconnect", .disconnect,
+            Candidate(
+                "fentry/nbd_ioctl, nbd_disconnect_and_put",
+                ["guard_disconnected", "guard_disconnected_by_netlink"],
+                needs: [
+                    .moduleFunction("nbd_ioctl", of: "nbd"),
+                    .moduleFunction("nbd_disconnect_and_put", of: "nbd"), .timer,
+                ],
+                known: [RW_KNOWN_GUARD_DISCONNECT], cost: .attempt,
+                blind: "sockets that are destroyed (ss -K), a wire that is cut")),
+        Signal(
+            "guard.disconnect_refusal", .disconnect, refuses: true, onlyRefuses: true,
+            refusal("lsm/file_ioctl, _compat, netlink_send", "", compat: true) { .lsm($0) },
+            refusal("lsm/file_ioctl, netlink_send", "", compat: false) { .lsm($0) },
+            refusal(
+                "fmod_ret/security_file_ioctl, _compat, netlink_send", "_modified", compat: true
+            ) {
+                .modifyReturn("security_\($0)")
+            },
+            refusal("fmod_ret/security_file_ioctl, netlink_send", "_modified", compat: false) {
+                .modifyReturn("security_\($0)")
+            }),
+    ]
+
+    private static let blindOfSignals =
+        "what was refused before; cgroup.kill and cgroup.freeze are told, and not refused"
+
+    /// Newer kernels ask about ioctl(2) of 32-bit programs by a hook of its own.
+    private static func refusal(
+        _ path: String, _ suffix: String, compat: Bool, _ need: (String) -> Need
+    ) -> Candidate {
+        Candidate(
+            path,
+            ["guard_ioctl\(suffix)"] + (compat ? ["guard_ioctl_compat\(suffix)"] : [])
+                + ["guard_netlink\(suffix)"],
+            needs: [need("file_ioctl")] + (compat ? [need("file_ioctl_compat")] : [])
+                + [need("netlink_send"), .module("nbd"), .nbdFamily, .timer],
+            known: [], cost: .control, blind: "", canRefuse: true)
+    }
 
     private static func vmstat(_ known: rw_known) -> Candidate {
         Candidate(

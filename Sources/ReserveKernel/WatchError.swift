@@ -37,6 +37,8 @@ public enum WatchError: Error, Equatable, Sendable {
     case prepareRuns(path: String)
     /// Nobody can be served at an address that was named.
     case listen(address: String, errno: Int32)
+    /// A mode that was asked for, and that this kernel cannot honour.
+    case modeRefused(setting: String, reason: String, remedy: String)
     /// A limit of the host was met while starting.
     case resources(operation: String, errno: Int32)
 
@@ -44,7 +46,7 @@ public enum WatchError: Error, Equatable, Sendable {
     public var exitStatus: Int32 {
         switch self {
         case .notPermitted: return 77  // EX_NOPERM
-        case .kernelUnsuitable: return 69  // EX_UNAVAILABLE
+        case .kernelUnsuitable, .modeRefused: return 69  // EX_UNAVAILABLE
         case .output, .terminal: return 73  // EX_CANTCREAT
         case .input: return 66  // EX_NOINPUT
         case .notARecording, .notAKernel, .notABox, .notAJournal: return 65  // EX_DATAERR
@@ -93,6 +95,8 @@ public enum WatchError: Error, Equatable, Sendable {
             return "top needs a terminal to draw on, and \(reason); --once prints one plain frame"
         case .listen(let address, let errno):
             return "cannot listen on \(address): \(describe(errno: errno)); name another --listen"
+        case .modeRefused(let setting, let reason, let remedy):
+            return "\(setting) cannot be honoured: \(reason); \(remedy)"
         case .resources(let operation, let errno):
             return "cannot \(operation): \(describe(errno: errno))"
         }

@@ -135,10 +135,25 @@ extension Picture {
     public var nbdDisksWithSwap: [String] {
         var disks: [String] = []
         for index in swaps.indices where !swaps[index].nbdDisk.isEmpty {
-            let name = swaps[index].nbdDisk
-            let disk = String(decoding: (0..<name.count).map { name[$0] }, as: UTF8.self)
+            let disk = Self.text(swaps[index].nbdDisk)
             if !disks.contains(disk) { disks.append(disk) }
         }
         return disks
+    }
+
+    /// Swap that lies on NBD: the device that its bios name, with the kernel's own number of
+    /// it, and the disk below. Allocates.
+    public var swapsOnNBD: [(device: UInt32, disk: String)] {
+        swaps.indices.compactMap { index in
+            let swap = swaps[index]
+            // include/linux/kdev_t.h: MINORBITS
+            let device = swap.major << 20 | swap.minor
+            guard !swap.nbdDisk.isEmpty, device != 0 else { return nil }
+            return (device, Self.text(swap.nbdDisk))
+        }
+    }
+
+    private static func text(_ name: FixedName) -> String {
+        String(decoding: (0..<name.count).map { name[$0] }, as: UTF8.self)
     }
 }

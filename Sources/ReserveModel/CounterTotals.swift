@@ -141,6 +141,7 @@ public struct CounterTotals: Sendable {
     public var socketsMarked: UInt64?
     public var swapDevicesKnown = false
     public var oomFreedPages: UInt64?
+    public var guardTotals = GuardTotals()
     /// Whether what each task did in reclaim is counted.
     public var reclaimTasksKnown = false
     /// Events of tasks that found no room in the table.

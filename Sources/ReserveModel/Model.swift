@@ -89,9 +89,9 @@ public struct Model: Sendable {
         // Told by a report alone: the picture has the totals, and the tasks that are inside.
         case .reclaimTask, .pageTask: break
         case .swapUsage, .oomFreed, .kswapd, .reclaimWait, .slabTaken, .slabRefused, .slabCache,
-            .socket, .socketGone, .socketDrop, .stack, .pressure, .program, .table, .selfAccount,
-            .sink, .exposure, .standing, .takerTotal, .waiterTotal, .skipped, .enforcement,
-            .enforceRule:
+            .socket, .socketGone, .socketDrop, .guardAttempt, .guarded, .guardReleased, .stack,
+            .pressure, .program, .table, .selfAccount, .sink, .exposure, .standing, .takerTotal,
+            .waiterTotal, .skipped, .enforcement, .enforceRule:
             applyWide(event, &notices)
         case .cgroupName(let id, let path):
             picture.cgroups.put(Picture.CgroupName(id: id, path: path)) { $0.id == id }

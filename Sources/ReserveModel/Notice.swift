@@ -68,6 +68,9 @@ public struct Notice: Sendable {
         case socket(SocketPhase, SocketSample)
         /// What one socket lost within one summary interval.
         case drops(DropGroup)
+        case guardAttempt(GuardAttempt)
+        /// A process that is guarded from now on (`began`), or no more (`ended`).
+        case guarded(StayPhase, GuardedProcess)
         /// A kernel stack, before the first line that names its id.
         case stack(KernelStack)
         /// The host's state changed; the figures are in the picture's verdict.

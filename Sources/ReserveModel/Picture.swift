@@ -25,6 +25,8 @@ public struct Picture: Sendable {
     public var swapUsages = BoundedList<SwapUsage>(capacity: 16)
     /// SOCK_MEMALLOC sockets that are there now.
     public var sockets = BoundedList<SocketSample>(capacity: 64)
+    /// Who is guarded now.
+    public var guarded = BoundedList<GuardedProcess>(capacity: 128)
     /// Slab caches that changed since the start.
     public var caches = BoundedList<SlabCache>(capacity: 256)
     public var stacks = BoundedList<KernelStack>(capacity: 256)
@@ -161,13 +163,15 @@ public struct Picture: Sendable {
             takers.overflowed + blocks.overflowed + reclaimers.overflowed + throttled.overflowed
             + waiters.overflowed + cgroups.overflowed + devices.overflowed + zones.overflowed
             + intervalOverflowed + programs.overflowed
-            + swapUsages.overflowed + sockets.overflowed + caches.overflowed + stacks.overflowed
+            + guarded.overflowed + swapUsages.overflowed + sockets.overflowed + caches.overflowed
+            + stacks.overflowed
         if let counters {
             sum &+= counters.loss.nbdUntracked &+ counters.loss.nbdDevicesUntracked
             sum &+= counters.loss.socketsUntracked &+ counters.loss.stacksUntracked
             sum &+= counters.loss.swapUntracked &+ (counters.slab?.cachesUntracked ?? 0)
             sum &+= counters.directReclaim?.untracked ?? 0
             sum &+= counters.reserve?.untrackedPages ?? 0
+            sum &+= counters.guardTotals.untracked
         }
         return sum
     }
@@ -188,6 +192,7 @@ public enum Stem {
     public static let socket = 11
     public static let cgroup = 12
     public static let agent = 13
+    public static let `guard` = 14
     public static let enforce = 15
     /// Names by number; what is not listed has none yet.
     public static func name(_ number: Int) -> StaticString? {
@@ -205,6 +210,7 @@ public enum Stem {
         case 11: return "socket"
         case 12: return "cgroup"
         case 13: return "agent"
+        case 14: return "guard"
         case 15: return "enforce"
         default: return nil
         }

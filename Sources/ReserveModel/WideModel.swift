@@ -19,6 +19,7 @@ extension Model {
         case .reclaimWait: stem = Stem.reclaimWait
         case .slabTaken, .slabRefused, .slabCache: stem = Stem.slab
         case .socket, .socketGone, .socketDrop: stem = Stem.socket
+        case .guardAttempt, .guarded, .guardReleased: stem = Stem.guard
         case .cgroupName: stem = Stem.cgroup
         case .stack: stem = Stem.agent
         // The agent's own records pass no ring.
@@ -45,6 +46,9 @@ extension Model {
         case .socket(let socket): take(socket, at: now, &notices)
         case .socketGone(let socket): forget(socket, at: now, &notices)
         case .socketDrop(let drop): groups.add(drop)
+        case .guardAttempt(let attempt): take(attempt, at: now, &notices)
+        case .guarded(let process): take(process, at: now, &notices)
+        case .guardReleased(let process): release(process, at: now, &notices)
         case .stack(let stack):
             if picture.stacks.firstIndex(where: { $0.id == stack.id }) == nil {
                 picture.stacks.append(stack)

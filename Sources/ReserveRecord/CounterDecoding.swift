@@ -99,6 +99,7 @@ extension RecordDecoder {
         totals.reclaimTasksUntracked = raw.reclaim_tasks_untracked
         totals.pageTasksKnown = known(RW_KNOWN_PAGE_TASKS, 0) != nil
         totals.pageTasksUntracked = raw.page_tasks_untracked
+        totals.guardTotals = guardTotals(record)
         totals.oomFreedPages = known(RW_KNOWN_OOM_FREED, raw.oom_freed_pages)
     }
 

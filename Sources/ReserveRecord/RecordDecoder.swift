@@ -92,6 +92,12 @@ public enum RecordDecoder {
             return load(bytes, rw_socket.self).map { .socketGone(socket($0)) }
         case (RW_STEM_SOCKET.rawValue, RW_SOCKET_DROPPED.rawValue):
             return load(bytes, rw_socket_drop.self).map { .socketDrop(socketDrop($0)) }
+        case (RW_STEM_GUARD.rawValue, RW_GUARD_ATTEMPT.rawValue):
+            return load(bytes, rw_guard_attempt.self).map { .guardAttempt(guardAttempt($0)) }
+        case (RW_STEM_GUARD.rawValue, RW_GUARD_GUARDED.rawValue):
+            return load(bytes, rw_guarded.self).map { .guarded(guarded($0)) }
+        case (RW_STEM_GUARD.rawValue, RW_GUARD_RELEASED.rawValue):
+            return load(bytes, rw_guarded.self).map { .guardReleased(guarded($0)) }
         case (RW_STEM_AGENT.rawValue, RW_AGENT_STACK.rawValue):
             return load(bytes, rw_stack.self).map { .stack(stack($0)) }
         case (RW_STEM_AGENT.rawValue, RW_AGENT_PRESSURE.rawValue):

@@ -93,6 +93,11 @@ enum RecordKeys {
             if kind == RW_SOCKET_STATE.rawValue { return .latest(serial, kind: kind) }
             return kind == RW_SOCKET_GONE.rawValue
                 ? .ends(serial, kind: RW_SOCKET_STATE.rawValue) : .event
+        case RW_STEM_GUARD.rawValue:
+            let process = Identity.number32(offset(\rw_guarded.task.tgid))
+            if kind == RW_GUARD_GUARDED.rawValue { return .latest(process, kind: kind) }
+            return kind == RW_GUARD_RELEASED.rawValue
+                ? .ends(process, kind: RW_GUARD_GUARDED.rawValue) : .event
         case RW_STEM_CGROUP.rawValue:
             return kind == RW_CGROUP_NAME.rawValue
                 ? .latest(.number64(offset(\rw_cgroup.cgroup_id), zeroIsNone: false), kind: kind)

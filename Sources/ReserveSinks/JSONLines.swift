@@ -57,6 +57,9 @@ public struct JSONLines: ~Copyable {
             writer.field("phase", word: phase.word)
             writer.socket(socket, picture: picture)
         case .drops(let group): writer.drops(group, picture: picture)
+        case .guardAttempt(let attempt): writer.guardAttempt(attempt, picture: picture)
+        case .guarded(let phase, let process):
+            writer.guarded(process, hasEnded: phase == .ended, picture: picture)
         case .stack(let stack): writer.stack(stack)
         case .verdict(let verdict): writer.verdict(verdict, picture: picture)
         case .alert(let alert): writer.alert(alert, picture: picture)

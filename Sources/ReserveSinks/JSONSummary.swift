@@ -71,10 +71,13 @@ extension ByteWriter {
         closeArray()
     }
 
-    mutating func unknown(_ name: StaticString) {
+    mutating func unknown(_ name: StaticString) { element(word: name) }
+
+    /// A word of ours in an array.
+    mutating func element(word: StaticString) {
         comma()
         byte(UInt8(ascii: "\""))
-        text(name)
+        text(word)
         byte(UInt8(ascii: "\""))
     }
 

@@ -18,6 +18,10 @@ extension ByteWriter {
         if counters?.packets.received == nil { unknown("pfmemalloc_received") }
         if !(counters?.swapDevicesKnown ?? false) { unknown("swap_devices") }
         if counters?.oomFreedPages == nil { unknown("oom_freed_pages") }
+        if counters?.guardTotals.signals == nil { unknown("guard_signals") }
+        if counters?.guardTotals.traces == nil { unknown("guard_traces") }
+        if counters?.guardTotals.swapoffs == nil { unknown("guard_swapoff") }
+        if counters?.guardTotals.disconnects == nil { unknown("guard_disconnect") }
         if picture.pressure == nil { unknown("pressure") }
     }
 
@@ -35,6 +39,7 @@ extension ByteWriter {
         slabTotals(picture)
         socketTotals(picture)
         if let pages = counters.oomFreedPages { field("oom_freed_pages", pages) }
+        guardTotals(picture)
         if let pressure = picture.pressure { self.pressure(pressure) }
     }
 

@@ -96,6 +96,9 @@ extension ByteWriter {
             text(" kB resident")
         case .oomFreed, .kswapd, .reclaimWaits, .slab, .socket, .drops, .stack:
             wideLine(notice.body, picture: picture, pageKB: pageKB)
+        case .guardAttempt(let attempt): guardLine(attempt, picture: picture)
+        case .guarded(let phase, let process):
+            guardedLine(process, hasEnded: phase == .ended, picture: picture)
         case .verdict(let verdict): verdictLine(verdict, pageKB: pageKB)
         case .alert(let alert): alertLine(alert, picture: picture, pageKB: pageKB)
         case .enforcement(let act):

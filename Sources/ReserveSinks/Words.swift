@@ -215,6 +215,7 @@ public enum NoticeKind: UInt32, CaseIterable, Sendable {
     case verdict
     case alert
     case enforce
+    case `guard`
 
     public var word: StaticString {
         switch self {
@@ -236,6 +237,7 @@ public enum NoticeKind: UInt32, CaseIterable, Sendable {
         case .verdict: return "verdict"
         case .alert: return "alert"
         case .enforce: return "enforce"
+        case .guard: return "guard"
         }
     }
 }
@@ -271,6 +273,7 @@ extension Notice {
         case .verdict: return .verdict
         case .alert: return .alert
         case .enforcement: return .enforce
+        case .guardAttempt, .guarded: return .guard
         }
     }
 }

@@ -39,6 +39,7 @@ extension ByteWriter {
         deviceWords(picture)
         socketWords(picture)
         slabWords(picture)
+        guardWords(picture)
         swapWords(picture, pageKB: pageKB)
         ruleWords(picture)
         blindWords(picture)

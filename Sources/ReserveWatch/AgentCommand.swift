@@ -77,6 +77,7 @@ struct AgentCommand: ParsableCommand {
     var priority: Int = 10
 
     @OptionGroup var watch: WatchOptions
+    @OptionGroup var guarding: GuardOptions
 
     mutating func validate() throws {
         guard BoxSize.isValid(ringBytes: boxSize << 10) else {
@@ -107,6 +108,7 @@ struct AgentCommand: ParsableCommand {
         settings.intervalMilliseconds = Int(interval * 1000)
         settings.realTimePriority = Int32(priority)
         watch.fill(&settings)
+        guarding.fill(&settings.guardRules)
         do throws(WatchError) {
             try AgentProgram.become(settings)
         } catch {

@@ -42,7 +42,8 @@ struct Reservewatch: ParsableCommand {
               65  the input is not what it was taken for: no recording, box or kernel;
                   the journal of prepare is damaged; rules that cannot be understood
               66  the input cannot be read; a secret, a certificate or a program is missing
-              69  this kernel cannot be watched (no BPF, no BTF, too old)
+              69  this kernel cannot be watched (no BPF, no BTF, too old), or cannot honour
+                  a mode that was asked for
               71  the host had no resources to start with, or an address is taken
               73  the output cannot be opened
               74  the output failed on the way; forward --test did not get through

@@ -60,6 +60,8 @@ ROWS = [
      "IPv4, IPv6, unix, another network namespace; before and after the start"),
     (r"the kernel's own min_free_kbytes", "doctor: the kernel's own min_free_kbytes",
      "what the guest booted with", "reckoned by the kernel's formula; 10 % allowed"),
+    (r"guard total: .*", "guard: attempts by action and result", "the events of the same agent",
+     "each attempt of `guest/guard` is compared with what came of it"),
     (r"sockets of NVMe/TCP", "SOCK_MEMALLOC sockets of NVMe/TCP", "queues of the controller", ""),
     (r"socket \w+", "bytes, segments, retransmits of a socket", "`sock_diag(7)`: `tcp_info`", ""),
     (r"PFMEMALLOC packets dropped: PFMemallocDrop", "PFMEMALLOC packets dropped",
@@ -89,6 +91,9 @@ OTHERS = [
     r"records were lost to the ring", r"PFMemallocDrop was read",
     r"\S+ requests, server's count of kernel's", r".*: server's own count", r"state .*", r"states .*", r"doctor.*",
     r"watch: .*", r"scrapes?(: .*)?",
+    r"attempt .*", r"nobody else is told of", r"refused at the start: .*", r"hook of guard\..*",
+    r"who is guarded, .*", r"all that was refused did nothing",
+    r"nothing was waited for in vain",
     r"report agrees with .*", r"prepared(: .*)?", r"undone(: .*)?",
 ]
 

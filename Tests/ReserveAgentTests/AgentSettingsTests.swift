@@ -23,6 +23,9 @@ import Testing
         settings.armed = [.slab, .skbs]
         settings.realTimePriority = 0
         settings.parent = 99
+        settings.guardRules.processes = .enforce
+        settings.guardRules.swapoff = .off
+        settings.guardRules.exceptions = ["/system.slice/a=b.service", "/admin"]
         #expect(try AgentSettings(words: settings.words) == settings)
         #expect(try AgentSettings(words: AgentSettings().words) == AgentSettings())
     }
@@ -30,6 +33,7 @@ import Testing
     @Test(arguments: [
         "nonsense", "nonsense=1", "ring_kib=3", "ring_kib=100000", "box_ring_kib=65",
         "box_ring_kib=32", "interval_ms=0", "sample_period_ms=x", "slow_ms=10001", "arm=weather",
+        "guard=yes", "guard_swapoff=", "guard_except=/", "guard_except=nbd.service",
         "alert_format=xml", "box_descriptor=1", "group=adm", "parent=0", "priority=100",
     ])
     func whatIsNoSettingIsRefusedByName(word: String) {

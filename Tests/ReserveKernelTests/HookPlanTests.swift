@@ -15,6 +15,7 @@ import Testing
             facts.symbols[name] = UInt64(index + 1)
         }
         facts.modules = ["nbd"]
+        facts.nbdFamily = 30
         return facts
     }
 
@@ -23,7 +24,11 @@ import Testing
     }
 
     @Test func aKernelWithEverythingGetsTheBestOfEach() {
-        for choice in HookPlan(facts: everything, armed: Set(HookPlan.Arm.allCases)).choices {
+        var rules = GuardRules()
+        for rule in GuardRules.Rule.allCases { rules[rule] = .enforce }
+        let plan = HookPlan(
+            facts: everything, armed: Set(HookPlan.Arm.allCases), guarding: rules)
+        for choice in plan.choices {
             #expect(choice.state == RW_HOOK_PRIMARY.rawValue, "\(choice.name): \(choice.reason)")
             #expect(choice.reason.isEmpty)
         }

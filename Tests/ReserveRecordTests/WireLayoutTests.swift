@@ -56,6 +56,19 @@ import Testing
         #expect(MemoryLayout<rw_counters>.offset(of: \.emitted) == 58 * 8)
     }
 
+    @Test func guardFieldsStayWhereTheyAre() {
+        #expect(MemoryLayout<rw_guard_attempt>.offset(of: \.task) == 24)
+        #expect(MemoryLayout<rw_guard_attempt>.offset(of: \.target) == 56)
+        #expect(MemoryLayout<rw_guard_attempt>.offset(of: \.action) == 88)
+        #expect(MemoryLayout<rw_guard_attempt>.offset(of: \.device) == 116)
+        #expect(MemoryLayout<rw_guard_attempt>.offset(of: \.disk) == 120)
+        #expect(MemoryLayout<rw_guarded>.offset(of: \.role) == 56)
+        #expect(MemoryLayout<rw_guarded>.offset(of: \.disk) == 72)
+        #expect(MemoryLayout<rw_guarded>.offset(of: \.start_boot_ns) == 88)
+        #expect(MemoryLayout<rw_wide_counters>.offset(of: \.guard_attempts) == 456)
+        #expect(MemoryLayout<rw_wide_counters>.offset(of: \.guard_untracked) == 712)
+    }
+
     @Test func whatCameWithWireTwoStandsAtTheEnds() {
         #expect(MemoryLayout<rw_node>.offset(of: \.kswapd_wakes) == 96)
         #expect(MemoryLayout<rw_nbd_device>.offset(of: \.config_known) == 352)

@@ -245,8 +245,8 @@ private func known() -> Picture {
     private static let labels: Set<String> = [
         "node", "zone", "device", "swap", "sink", "stem", "program", "reason", "state", "level",
         "track", "context", "entitlement", "allowance", "confidence", "signal", "version",
-        "kernel", "format", "table", "resource", "rule", "mode", "result", "accounting",
-        "destination", "endpoint", "cause",
+        "kernel", "format", "table", "action", "role", "resource", "rule", "mode", "result",
+        "accounting", "destination", "endpoint", "cause",
     ]
 
     @Test func namesFollowPrometheus() {

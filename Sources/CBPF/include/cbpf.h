@@ -15,6 +15,7 @@
 
 #include "../../CRecord/include/record.h"
 #include "../../CRecord/include/shared.h"
+#include "guard.h"
 
 struct rw_bpf;
 

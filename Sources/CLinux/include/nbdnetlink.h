@@ -36,6 +36,9 @@ int rw_nbd_reconfigure_request(void *_Nonnull message, size_t capacity, uint16_t
 /// What an acknowledgement says: 0, or a negative errno. -EBADMSG: it is none.
 int rw_netlink_acknowledged(const void *_Nonnull answer, size_t length);
 
+/// The number of the NBD driver's family on this host. -ENOENT: no driver.
+int rw_nbd_family(void);
+
 /// Asks the driver of this host, and waits at most 10 s for its answer. Needs CAP_SYS_ADMIN.
 /// -EINVAL: no such device, not connected, or set up by ioctl.
 int rw_nbd_reconfigure(const struct rw_nbd_timeouts *_Nonnull timeouts);

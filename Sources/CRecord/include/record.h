@@ -58,6 +58,7 @@ enum rw_stem {
 	RW_STEM_SOCKET = 11,
 	RW_STEM_CGROUP = 12, /* names for cgroup ids, sent before their first use */
 	RW_STEM_AGENT = 13, /* the agent's own: host facts, hooks, counters */
+	RW_STEM_GUARD = 14,
 	RW_STEM_ENFORCE = 15, /* what the agent did to the host by its rules */
 };
 
@@ -699,6 +700,83 @@ struct rw_enforce_rule {
 	rw_u64 undone; /* acts that were taken back */
 };
 
+/* ---- guard: who is kept alive for the swap's sake, and who tried to end it ---- */
+
+enum rw_guard_kind {
+	RW_GUARD_ATTEMPT = 1, /* struct rw_guard_attempt */
+	RW_GUARD_GUARDED = 2, /* struct rw_guarded: found, or found anew for another device */
+	RW_GUARD_RELEASED = 3, /* struct rw_guarded: not found any more */
+};
+
+enum rw_guard_action {
+	RW_GUARD_SIGNAL = 0, /* one that ends or stops by default */
+	RW_GUARD_TRACE = 1, /* PTRACE_MODE_ATTACH */
+	RW_GUARD_FREEZE = 2, /* cgroup.freeze of its cgroup */
+	RW_GUARD_SWAPOFF = 3,
+	RW_GUARD_DISCONNECT = 4,
+	RW_GUARD_ACTIONS = 8,
+};
+
+enum rw_guard_result {
+	RW_GUARD_ALLOWED = 0,
+	RW_GUARD_EXCEPTED = 1,
+	RW_GUARD_REFUSED = 2,
+	RW_GUARD_RESULTS = 4,
+};
+
+enum rw_guard_reason {
+	RW_GUARD_OBSERVING = 0, /* ALLOWED: the mode is observe */
+	RW_GUARD_NO_HOOK = 1, /* ALLOWED: nothing in the kernel refuses this way */
+	RW_GUARD_BY_INIT = 2, /* EXCEPTED: process 1 */
+	RW_GUARD_BY_UNIT = 3, /* EXCEPTED: of the target's own service */
+	RW_GUARD_BY_GUARDED = 4, /* EXCEPTED: guarded itself */
+	RW_GUARD_BY_CGROUP = 5, /* EXCEPTED: in a cgroup that the admin named */
+	RW_GUARD_BY_RULE = 6, /* REFUSED */
+};
+
+enum rw_guard_role { /* bits */
+		     RW_GUARD_AGENT = 1,
+		     RW_GUARD_CLIENT = 2, /* sits in ioctl(NBD_DO_IT) */
+		     RW_GUARD_SERVER = 4, /* holds the other end of a device's socket */
+};
+
+enum rw_guard_way { /* how it was tried, where an action has several ways */
+		    RW_GUARD_WAY_NONE = 0,
+		    RW_GUARD_WAY_KERNEL = 1, /* SIGNAL: not by kill(2): cgroup.kill, OOM, sysrq */
+		    RW_GUARD_WAY_PROC = 2, /* TRACE: a file of /proc/PID: mem, stack, syscall */
+		    RW_GUARD_WAY_DISCONNECT = 3, /* ioctl(NBD_DISCONNECT) */
+		    RW_GUARD_WAY_CLEAR_SOCK = 4, /* ioctl(NBD_CLEAR_SOCK) */
+		    RW_GUARD_WAY_NETLINK = 5, /* NBD_CMD_DISCONNECT */
+};
+
+struct rw_guard_attempt {
+	struct rw_header header;
+	struct rw_task task; /* who tried; WAY_KERNEL: the task that was current */
+	struct rw_task target; /* SIGNAL, TRACE, FREEZE: at whom; tid 0 for the others */
+	rw_u32 action; /* enum rw_guard_action */
+	rw_u32 result; /* enum rw_guard_result */
+	rw_u32 reason; /* enum rw_guard_reason */
+	rw_u32 way; /* enum rw_guard_way */
+	rw_u32 uid; /* of who tried */
+	rw_u32 signal; /* SIGNAL */
+	rw_u32 role; /* bits of enum rw_guard_role, of the target */
+	rw_u32 device; /* SWAPOFF: dev_t of the swap as the kernel has it, major << 20 | minor */
+	char disk[RW_NAME_BYTES]; /* the NBD device that it is about; "" the agent's own process */
+};
+
+struct rw_guarded {
+	struct rw_header header;
+	struct rw_task task; /* of its first thread */
+	rw_u32 role; /* bits of enum rw_guard_role */
+	rw_s32 score_adj; /* oom_score_adj */
+	rw_u32 tracer; /* tgid of who traces it; 0 nobody */
+	rw_u32 reserved;
+	char disk[RW_NAME_BYTES];
+	rw_u64 start_boot_ns; /* of the process */
+	rw_u64 locked_pages; /* mm->locked_vm */
+	rw_u64 swapped_pages;
+};
+
 /* ---- agent ---- */
 
 enum rw_agent_kind {
@@ -996,6 +1074,10 @@ enum rw_known {
 	RW_KNOWN_SWAP_DEVICES = 16777216,
 	RW_KNOWN_RECLAIM_TASKS = 67108864,
 	RW_KNOWN_PAGE_TASKS = 134217728, /* armed */
+	RW_KNOWN_GUARD_SIGNALS = 268435456,
+	RW_KNOWN_GUARD_TRACES = 536870912,
+	RW_KNOWN_GUARD_SWAPOFF = 1073741824,
+	RW_KNOWN_GUARD_DISCONNECT = 2147483648,
 };
 
 /* The totals that came after wire 1; as rw_counters. */
@@ -1037,6 +1119,8 @@ struct rw_wide_counters {
 	rw_u64 self_minor_faults;
 	rw_u64 reclaim_tasks_untracked; /* events of tasks that found no room in the table */
 	rw_u64 page_tasks_untracked; /* the same */
+	rw_u64 guard_attempts[RW_GUARD_ACTIONS][RW_GUARD_RESULTS];
+	rw_u64 guard_untracked; /* processes to be guarded that found no room in the table */
 };
 
 struct rw_counters_record {
@@ -1081,14 +1165,16 @@ _Static_assert(sizeof(struct rw_socket_drop) == 136, "rw_socket_drop");
 _Static_assert(sizeof(struct rw_cgroup) == 160, "rw_cgroup");
 _Static_assert(sizeof(struct rw_enforce) == 304, "rw_enforce");
 _Static_assert(sizeof(struct rw_enforce_rule) == 248, "rw_enforce_rule");
+_Static_assert(sizeof(struct rw_guard_attempt) == 136, "rw_guard_attempt");
+_Static_assert(sizeof(struct rw_guarded) == 112, "rw_guarded");
 _Static_assert(sizeof(struct rw_stack) == 800, "rw_stack");
 _Static_assert(sizeof(struct rw_pressure) == 72, "rw_pressure");
 _Static_assert(sizeof(struct rw_program) == 96, "rw_program");
 _Static_assert(sizeof(struct rw_host) == 272, "rw_host");
 _Static_assert(sizeof(struct rw_hook) == 224, "rw_hook");
 _Static_assert(sizeof(struct rw_counters) == 848, "rw_counters");
-_Static_assert(sizeof(struct rw_wide_counters) == 456, "rw_wide_counters");
-_Static_assert(sizeof(struct rw_counters_record) == 1496, "rw_counters_record");
+_Static_assert(sizeof(struct rw_wide_counters) == 720, "rw_wide_counters");
+_Static_assert(sizeof(struct rw_counters_record) == 1760, "rw_counters_record");
 _Static_assert(sizeof(struct rw_self) == 152, "rw_self");
 _Static_assert(sizeof(struct rw_table) == 80, "rw_table");
 _Static_assert(sizeof(struct rw_sink) == 144, "rw_sink");

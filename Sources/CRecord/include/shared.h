@@ -21,8 +21,13 @@
 #define RW_PAGE_TASKS 2048 /* tasks whose pages are added up at one time, when armed */
 #define RW_STACKS 2048 /* distinct stacks; power of two */
 
-/* A window of its own: below min there are thousands a second, and failures must show. */
-#define RW_WINDOW_BELOW_MIN 14
+#define RW_GUARD_TASKS 128 /* processes that are guarded at one time */
+#define RW_GUARD_PATH_BYTES 128 /* of a cgroup that is excepted, with its NUL */
+
+/* Windows of their own beside those of the stems. */
+#define RW_WINDOWS 24
+/* Below min there are thousands a second, and failures must show. */
+#define RW_WINDOW_BELOW_MIN RW_STEM_SLOTS
 
 struct rw_settings {
 	rw_u64 slow_threshold_ns;
@@ -40,7 +45,26 @@ struct rw_settings {
 	rw_u32 self_tgid; /* the watch; 0: not counted (yet, or any more) */
 	rw_u32 self_tid; /* the thread of its loop */
 	rw_u32 page_tasks; /* 1: the page allocator is added up by task */
-	rw_u32 settings_reserved;
+	rw_u32 guard_processes; /* enum rw_guard_mode: signals, traces, freezes */
+	rw_u32 guard_swapoff;
+	rw_u32 guard_disconnect;
+	rw_u32 guard_kill_hook; /* 1: security_task_kill() is hooked, and tells what kill(2) does */
+	rw_u32 guard_trace_hook; /* 1: security_ptrace_access_check() is hooked */
+	rw_u32 guard_agent; /* 1: the agent itself is guarded */
+	rw_u32 nbd_family; /* generic netlink's number of the NBD driver; 0: not known */
+};
+
+enum rw_guard_mode {
+	RW_GUARD_OFF = 0,
+	RW_GUARD_OBSERVE = 1,
+	RW_GUARD_ENFORCE = 2,
+};
+
+/* A line of /proc/swaps that lies on NBD, as the watch found it. */
+struct rw_guard_swap {
+	rw_u32 device; /* dev_t as the kernel has it; 0: free */
+	rw_u32 reserved;
+	char disk[RW_NAME_BYTES];
 };
 
 struct rw_zone_marks {
@@ -100,7 +124,9 @@ struct rw_nbd_state {
 	char link[RW_NAME_BYTES];
 	rw_u64 link_device; /* struct net_device * that the route led through last */
 	rw_u32 link_index; /* its ifindex: tells when that memory is another's */
-	rw_u32 reserved;
+	rw_u32 carries_swap; /* by guard_swaps, as the timer saw them */
+	rw_u32 setup_tid; /* nbd_device.pid, at the last search for the guarded */
+	rw_u32 client_tgid; /* of that thread, if there is one; 0 */
 	rw_u64 latency_us[RW_LATENCY_BUCKETS];
 };
 
@@ -126,9 +152,9 @@ struct rw_shared {
 	rw_u64 socket_serial;
 	rw_u64 self_task; /* struct task_struct * of the thread with settings.self_tid */
 	rw_u64 cache_serial;
-	/* By stem: number of the current 100 ms window, and how many records it has had. */
-	rw_u64 window[RW_STEM_SLOTS];
-	rw_u64 in_window[RW_STEM_SLOTS];
+	/* By stem, and RW_WINDOW_*: number of the current 100 ms window, and how many records it has had. */
+	rw_u64 window[RW_WINDOWS];
+	rw_u64 in_window[RW_WINDOWS];
 	rw_u64 reports; /* by the timer */
 	rw_u64 task_budget; /* records of tasks that this report may still send */
 	rw_u64 first_jiffies; /* with first_jiffies_ns: how long a jiffy is */
@@ -141,6 +167,8 @@ struct rw_shared {
 	struct rw_node_state nodes[RW_NODES];
 	struct rw_nbd_state nbd[RW_NBD_DEVICES];
 	struct rw_swap_state swaps[RW_SWAPS];
+	struct rw_guard_swap guard_swaps[RW_SWAPS];
+	rw_u64 guard_generation; /* of the last search for the guarded */
 	rw_u32 stack_told[RW_STACKS];
 	/* How many outstanding reserve blocks hash here: most page frees look no further. */
 	rw_u32 block_filter[RW_BLOCK_FILTER];

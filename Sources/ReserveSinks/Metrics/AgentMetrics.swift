@@ -172,6 +172,7 @@ extension MetricsRegistry {
             out.sample(.number(loss.socketsUntracked), .word("sockets"))
             out.sample(.number(loss.stacksUntracked), .word("stacks"))
             out.sample(.number(loss.swapUntracked), .word("swap_bios"))
+            out.sample(.number(counters.guardTotals.untracked), .word("guarded"))
             out.sample(counters.slab.map { .number($0.cachesUntracked) }, .word("slab_caches"))
             out.sample(
                 counters.directReclaim.map { .number($0.untracked) }, .word("direct_reclaim"))

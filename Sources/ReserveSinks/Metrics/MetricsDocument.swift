@@ -23,6 +23,7 @@ public enum MetricsDocument {
         ("Swap", MetricsRegistry.swapMetrics),
         ("Sockets and packets", MetricsRegistry.socketMetrics),
         ("Rules", MetricsRegistry.enforceMetrics),
+        ("The guard", MetricsRegistry.guardMetrics),
         ("The agent", MetricsRegistry.agentMetrics),
         ("What the agent has in the kernel", MetricsRegistry.kernelSideMetrics),
         ("Loss", MetricsRegistry.lossMetrics),

@@ -53,7 +53,7 @@ public enum MetricsRegistry {
     public static let all: [Metric] =
         readerMetrics + verdictMetrics + memoryMetrics + reserveMetrics + reclaimMetrics
         + slabMetrics + deviceMetrics + swapMetrics + socketMetrics + enforceMetrics
-        + agentMetrics + kernelSideMetrics + lossMetrics + forwardMetrics
+        + guardMetrics + agentMetrics + kernelSideMetrics + lossMetrics + forwardMetrics
 
     /// Written at the end of each page.
     static let leftOut = Metric.reader(

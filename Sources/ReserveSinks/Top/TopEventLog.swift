@@ -124,8 +124,8 @@ struct TopEventLog {
     /// Turns of an incident; single tasks come and go by the hundred.
     private static func isLandmark(_ body: Notice.Body) -> Bool {
         switch body {
-        case .verdict, .alert, .enforcement, .node, .oom, .nbdFailed, .swapFailed, .swapAppeared,
-            .swapGone:
+        case .verdict, .alert, .enforcement, .guardAttempt, .node, .oom, .nbdFailed,
+            .swapFailed, .swapAppeared, .swapGone:
             return true
         case .zone(let crossing, _): return crossing == .belowMin
         case .nbd(let phase, _): return phase != .appeared

@@ -161,6 +161,10 @@ public struct Scenario: Equatable, Sendable {
     public var doctor = false
     /// The guest makes the connections of `guest/sockets` beside its swap.
     public var sockets = false
+    /// The guest's script is `guest/guard`: no load, attempts on what the agent guards.
+    public var guarding = false
+    /// Further words of the kernel's command line.
+    public var kernelWords = ""
     /// The share of writes that the server fails once the load has begun: "0.5%".
     public var failingWrites: String?
 
@@ -270,6 +274,8 @@ public struct Scenario: Equatable, Sendable {
             sysctls.append(value)
         case "doctor": doctor = value == "yes"
         case "sockets": sockets = value == "yes"
+        case "guard": guarding = value == "yes"
+        case "kernel_words": kernelWords = value
         case "failing_writes":
             guard value.range(of: "^[0-9]+([.][0-9]+)?%$", options: .regularExpression) != nil
             else { return false }

@@ -71,7 +71,8 @@ final class Guest {
             "console=ttyS0 loglevel=4 panic=-1 nokaslr 8250.nr_uarts=16"
                 // The rootfs is tmpfs otherwise, which is swapped.
                 + (scenario.keepsPrograms ? " rootfstype=ramfs" : "")
-                + (scenario.usesSystemd ? " net.ifnames=0 systemd.show_status=no" : ""),
+                + (scenario.usesSystemd ? " net.ifnames=0 systemd.show_status=no" : "")
+                + (scenario.kernelWords.isEmpty ? "" : " \(scenario.kernelWords)"),
         ]
         process = try Children.shared.start(
             qemu, arguments, log: "\(directory)/qemu.log")

@@ -46,6 +46,7 @@ struct GuestSettings {
             ("FLOOD", flood?.sinkArguments ?? ""),
             ("DOCTOR", scenario.doctor ? "yes" : "no"),
             ("SOCKETS", scenario.sockets ? "yes" : "no"),
+            ("GUARD", scenario.guarding ? "yes" : "no"),
             ("COMPARE", scenario.companions.map(\.rawValue).joined(separator: " ")),
             ("JAM", scenario.jammed ? "yes" : "no"),
             ("SCRAPED", scenario.scrapeSeconds == nil ? "" : Scraper.guest),

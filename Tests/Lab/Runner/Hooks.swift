@@ -70,11 +70,19 @@ struct Hooks {
         }
     }
 
-    /// One row for each signal; one that only `--arm` watches has the hook that it would get.
+    /// One row for each signal; one that is watched only when asked for has the hook that it
+    /// would get.
     private static func rows(_ facts: KernelFacts) -> [HookDocument.Row] {
-        let armed = HookPlan(facts: facts, armed: Set(HookPlan.Arm.allCases)).choices
+        var rules = GuardRules()
+        for rule in GuardRules.Rule.allCases { rules[rule] = .enforce }
+        let armed = HookPlan(
+            facts: facts, armed: Set(HookPlan.Arm.allCases), guarding: rules
+        ).choices
         return zip(HookPlan.signals, armed).map { signal, choice in
-            let with = signal.armedBy.map { " with --arm \($0.rawValue)" } ?? ""
+            var with = signal.armedBy.map { " with --arm \($0.rawValue)" } ?? ""
+            if let part = signal.guardedBy, part.onlyRefuses {
+                with = " with \(part.rule.rawValue)=enforce"
+            }
             return HookDocument.Row(
                 signal: choice.name, state: choice.stateName + with,
                 path: choice.path.isEmpty ? "-" : choice.path, reason: choice.reason)

@@ -37,7 +37,7 @@ struct Initramfs {
                     try Tools.require(companion.rawValue, package: companion.rawValue), into: root)
             }
             for load in ["mapload", "dirtyload", "labprobe", "flood", "later"]
-                + (scenario.jammed ? ["jam"] : [])
+                + (scenario.jammed ? ["jam"] : []) + (scenario.guarding ? ["attempt"] : [])
                 + (scenario.doctor || scenario.serverIsLocal ? ["ioflusher"] : [])
             {
                 try Self.copy(try compile(load), to: "\(root)/bin/\(load)")
@@ -50,6 +50,7 @@ struct Initramfs {
             // Sourced by init, each where its scenario needs it.
             for (part, isWanted) in [
                 ("doctor", scenario.doctor), ("sockets", scenario.sockets),
+                ("guard", scenario.guarding),
                 ("common", true), ("systemd-root", scenario.usesSystemd),
                 ("systemd", scenario.usesSystemd), ("jammed", scenario.jammed),
                 ("compare", !scenario.companions.isEmpty),
@@ -57,7 +58,7 @@ struct Initramfs {
             ] where isWanted {
                 try Self.copy("\(lab)/guest/\(part)", to: "\(root)/\(part)")
             }
-            if scenario.doctor || scenario.sockets || scenario.serverIsLocal {
+            if scenario.doctor || scenario.sockets || scenario.guarding || scenario.serverIsLocal {
                 try placeServer(in: root)
             }
             let assignments =

@@ -133,7 +133,8 @@ struct Lab {
     /// What `make test` runs: each stem and each witness at least once. What a guest may deadlock
     /// in by chance, and what takes long, is left to `proof`.
     private static let tested = [
-        "doctor", "sockets", "no-pressure", "series", "wire-pull", "oom", "overflow",
+        "doctor", "guard", "guard-no-lsm", "sockets", "no-pressure", "series", "wire-pull", "oom",
+        "overflow",
         "swap-errors", "storm", "receive-flood-deadlock",
     ]
 
@@ -272,6 +273,8 @@ struct Lab {
         }
         if scenario.doctor {
             rows += try DoctorChecks(run: run, lab: lab).rows()
+        } else if scenario.guarding {
+            rows += try GuardChecks(run: run, lab: lab).rows()
         } else if let watch = run.watch {
             if run.outcome == .completed {
                 var checks = Checks(run: run, readings: readings)
