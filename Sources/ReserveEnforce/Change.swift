@@ -13,6 +13,8 @@ public enum Target: Equatable, Sendable {
     /// Its value is the timeout in seconds, 0 for none: dead_conn_timeout goes with it, and the
     /// driver shows that to nobody.
     case nbdTimeouts(disk: String, setUpBy: Int32, deadConnSeconds: UInt64)
+    /// A file of a cgroup; the inode of its directory tells it from a later one of the same name.
+    case cgroup(path: String, inode: UInt64)
 
     /// Where to look, for people.
     public var path: String {
@@ -20,6 +22,7 @@ public enum Target: Equatable, Sendable {
         case .file(let path): return path
         case .oomScore(let pid, _): return "/proc/\(pid)/oom_score_adj"
         case .nbdTimeouts(let disk, _, _): return "\(disk) timeout, dead_conn_timeout"
+        case .cgroup(let path, _): return path
         }
     }
 }
@@ -32,6 +35,8 @@ public struct Change: Equatable, Sendable {
         case tcpReceive = "tcp-receive-bound"
         case socketReceive = "socket-receive-bound"
         case oomScore = "oom-score"
+        case keepFromSwap = "keep-from-swap"
+        case keepInMemory = "keep-in-memory"
         case nbdTimeouts = "nbd-timeouts"
         case reserve
     }
@@ -56,7 +61,16 @@ public struct Change: Equatable, Sendable {
         case .oomScore(let pid, _): return "echo \(old) >/proc/\(pid)/oom_score_adj"
         // No tool that we know of sends NBD_CMD_RECONFIGURE.
         case .nbdTimeouts: return "reservewatch prepare --undo"
+        case .cgroup(let path, _): return "echo \(old) >\(quotedPath(path))"
         }
+    }
+
+    /// Unit names have backslashes, and cgroups any name.
+    private func quotedPath(_ path: String) -> String {
+        "'"
+            + path.split(separator: "'", omittingEmptySubsequences: false).joined(
+                separator: "'\\''")
+            + "'"
     }
 
     private func quoted(_ value: String) -> String { value.contains(" ") ? "'\(value)'" : value }

@@ -59,6 +59,9 @@ public struct Hand {
         case .oomScore(let pid, let startTicks):
             guard isSame(pid, startTicks) else { return .gone }
             return read("/proc/\(pid)/oom_score_adj")
+        case .cgroup(let path, let inode):
+            guard isSame(directoryOf: path, inode) else { return .gone }
+            return read(path)
         case .nbdTimeouts(let disk, let setUpBy, _):
             guard files.word("/sys/block/\(disk)/pid") == "\(setUpBy)" else { return .gone }
             guard let jiffies = files.number("/sys/kernel/debug/nbd/\(disk)/timeout") else {
@@ -74,6 +77,12 @@ public struct Hand {
 
     private func isSame(_ pid: Int32, _ startTicks: UInt64) -> Bool {
         files.text("/proc/\(pid)/stat").flatMap(ProcessTable.startTicks(ofStat:)) == startTicks
+    }
+
+    private func isSame(directoryOf path: String, _ inode: UInt64) -> Bool {
+        guard let slash = path.lastIndex(of: "/") else { return false }
+        var status = stat()
+        return stat(root + path[..<slash], &status) == 0 && UInt64(status.st_ino) == inode
     }
 
     /// Words with one blank between them, as they are written.
@@ -101,6 +110,9 @@ public struct Hand {
             // The open file stays with the process that it was opened of. Looked at after the
             // opening, the process is still the one that was meant.
             return write("/proc/\(pid)/oom_score_adj", value) { isSame(pid, startTicks) }
+        case .cgroup(let path, let inode):
+            // As above: the open file stays with its cgroup.
+            return write(path, value) { isSame(directoryOf: path, inode) }
         case .nbdTimeouts(let disk, _, let deadConnSeconds):
             guard let seconds = UInt64(value) else { return -EINVAL }
             let backend = files.text("/sys/block/\(disk)/backend").map { text in

@@ -95,6 +95,11 @@ public struct JournalText: Equatable, Sendable {
 extension Target {
     /// One word; nil where it is none of ours.
     init?(journal word: String) {
+        // A cgroup's name may have colons.
+        if word.hasPrefix("cgroup:") {
+            self.init(cgroup: word.dropFirst(7))
+            return
+        }
         let fields = word.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         switch (fields[0], fields.count) {
         case ("file", 2):
@@ -119,11 +124,25 @@ extension Target {
         }
     }
 
+    /// INODE:PATH, and nothing but the two files that are changed.
+    private init?(cgroup text: Substring) {
+        let fields = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard fields.count == 2, let inode = UInt64(fields[0]) else { return nil }
+        let path = String(fields[1])
+        guard path.hasPrefix("/sys/fs/cgroup/"),
+            path.hasSuffix("/memory.swap.max") || path.hasSuffix("/memory.min"),
+            !path.split(separator: "/").contains(".."),
+            !path.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f })
+        else { return nil }
+        self = .cgroup(path: path, inode: inode)
+    }
+
     var journal: String {
         switch self {
         case .file(let path): return "file:\(path)"
         case .oomScore(let pid, let ticks): return "oom:\(pid):\(ticks)"
         case .nbdTimeouts(let disk, let pid, let seconds): return "nbd:\(disk):\(pid):\(seconds)"
+        case .cgroup(let path, let inode): return "cgroup:\(inode):\(path)"
         }
     }
 }

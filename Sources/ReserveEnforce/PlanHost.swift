@@ -18,15 +18,31 @@ public func plan(_ facts: SwapPathFacts, _ settings: PlanSettings = PlanSettings
         plan.changes += writebackThrottle(disk, &blockers)
     }
     plan.changes += receiveBounds(facts.memory, settings, &blockers)
-    for process in protected(facts) {
+    let processes = protected(facts)
+    for process in processes {
         plan.changes += oomScore(process, &plan)
     }
+    var kept: Set<Int32> = []
+    let pids = Set(processes.map { $0.0.pid })
+    for (process, role) in processes {
+        plan.changes += keep(process, role, protected: pids, facts, &kept, &plan)
+    }
+    // Two processes of one cgroup want the same of it.
+    plan.changes = onceEach(plan.changes)
     for disk in facts.disks {
         nbdTimeouts(disk, settings, &plan)
     }
     reserve(facts.memory, settings, blockers, &plan)
-    plan.left += found.filter { isLeft($0, facts) }.map { left($0, facts) }
+    plan.left += found.filter { isLeft($0, facts, kept) }.map { left($0, facts) }
     return plan
+}
+
+private func onceEach(_ changes: [Change]) -> [Change] {
+    var once: [Change] = []
+    for change in changes where !once.contains(where: { $0.target == change.target }) {
+        once.append(change)
+    }
+    return once
 }
 
 /// Findings that a change answers, or that ``Plan/left`` tells in other words.
@@ -36,13 +52,20 @@ private let answered: Set<String> = [
     "min-free-unknown",
 ]
 
-private func isLeft(_ finding: Finding, _ facts: SwapPathFacts) -> Bool {
+private func isLeft(_ finding: Finding, _ facts: SwapPathFacts, _ kept: Set<Int32>) -> Bool {
     switch finding.severity {
     case .ok, .notice: return false
     case .unknown, .warning, .critical: break
     }
-    // What lacks besides the score is a finding by itself.
-    if finding.id == "persist-unprotected" { return isUnlocked(finding.subject, facts) }
+    // What is kept from swap lacks nothing; what lacks besides the score is a finding by itself.
+    let isKept =
+        if case .process(let pid, _) = finding.subject { kept.contains(pid) } else { false }
+    if isKept, ["client-not-locked", "local-server-not-locked"].contains(finding.id) {
+        return false
+    }
+    if finding.id == "persist-unprotected" {
+        return !isKept && isUnlocked(finding.subject, facts)
+    }
     return !answered.contains(finding.id)
 }
 

@@ -145,6 +145,8 @@ extension ProcessFacts {
             ("vm_lck_kib", number(vmLckKiB)), ("vm_swap_kib", number(vmSwapKiB)),
             ("vm_rss_kib", number(vmRSSKiB)),
             ("oom_score_adj", signed(oomScoreAdj)),
+            ("cgroup", string(cgroup?.path)),
+            ("memory_swap_max", string(cgroup?.swapMaximum)),
             ("threads", integer(taskFlags?.count)),
             ("threads_without_io_flusher", integer(threadsWithoutIOFlusher)),
         ])

@@ -185,6 +185,8 @@ struct PrepareReport {
         switch target {
         case .file(let path):
             return .object([("kind", .string("file")), ("path", .string(path))])
+        case .cgroup(let path, _):
+            return .object([("kind", .string("cgroup")), ("path", .string(path))])
         case .oomScore(let pid, let ticks):
             return .object([
                 ("kind", .string("oom_score_adj")), ("pid", .signed(Int64(pid))),

@@ -87,6 +87,37 @@ import Testing
         #expect(look(tree).verdict == .fit)
     }
 
+    /// In a cgroup of its own, of which nothing may be swapped out.
+    private func keep(_ tree: HostTree, swapMaximum: String, swapped: Int) throws {
+        let unit = "/sys/fs/cgroup/nbd.service"
+        try tree.write("/proc/90/cgroup", "0::/nbd.service\n")
+        try tree.write("/sys/fs/cgroup/cgroup.controllers", "memory\n")
+        try tree.write("\(unit)/cgroup.procs", "90\n")
+        try tree.write("\(unit)/memory.min", "4096\n")
+        try tree.write("\(unit)/memory.current", "4096\n")
+        try tree.write("\(unit)/memory.swap.max", swapMaximum + "\n")
+        try tree.write("/proc/90/status", "VmLck:\t 0 kB\nVmSwap:\t \(swapped) kB\n")
+    }
+
+    @Test func aClientThatItsCgroupKeepsFromSwapIsFitThoughNotLocked() throws {
+        let tree = try HostTree()
+        try tree.ioctlClient(ioctl + ["-persist"], locked: 0)
+        try keep(tree, swapMaximum: "0", swapped: 0)
+        let audit = look(tree)
+        #expect(audit.verdict == .fit, "\(audit.findings.map(\.id))")
+        let finding = try only("kept-from-swap", audit)
+        #expect(finding.severity == .notice)
+        #expect(finding.found.contains("memory.min 4096"))
+    }
+
+    @Test(arguments: [("max", 0), ("4096", 0), ("0", 8)])
+    func oneThatIsSwappedOutOrMayBeIsNot(swapMaximum: String, swapped: Int) throws {
+        let tree = try HostTree()
+        try tree.ioctlClient(ioctl, locked: 0)
+        try keep(tree, swapMaximum: swapMaximum, swapped: swapped)
+        _ = try only("client-not-locked", look(tree))
+    }
+
     @Test func anotherProcessOfTheSameNumberIsNoClient() throws {
         let tree = try HostTree()
         try tree.process(90, "bash", ["bash"], descriptors: ["/dev/pts/0"])

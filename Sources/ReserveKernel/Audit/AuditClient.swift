@@ -30,7 +30,11 @@ extension DiskContext {
             ]
         }
         var found: [Finding] = []
-        if locked == 0 { found.append(notLocked(process, options, subject)) }
+        let isPaged = locked == 0 && !process.isKeptFromSwap
+        if locked == 0 {
+            found.append(
+                isPaged ? notLocked(process, options, subject) : keptFromSwap(process, subject))
+        }
         if score > Self.unkillable {
             found.append(
                 Finding(
@@ -40,7 +44,7 @@ extension DiskContext {
                         + "swapped out is lost.",
                     mend: protect(process)))
         }
-        if options.persist, locked == 0 || score > Self.unkillable {
+        if options.persist, isPaged || score > Self.unkillable {
             found.append(persist(process, locked: locked, score: score, subject))
         }
         return found
@@ -51,6 +55,20 @@ extension DiskContext {
 
     func protect(_ process: ProcessFacts) -> String {
         "echo \(Self.unkillable) >/proc/\(process.pid)/oom_score_adj"
+    }
+
+    /// Not locked, and yet not swapped.
+    func keptFromSwap(_ process: ProcessFacts, _ subject: Finding.Subject) -> Finding {
+        let minimum = process.cgroup?.own?.minimumBytes ?? 0
+        return Finding(
+            "kept-from-swap", .notice, subject,
+            found:
+                "VmLck 0 kB, but memory.swap.max of its cgroup is 0 and nothing of it is swapped "
+                + "out; memory.min \(minimum)",
+            why:
+                "Nothing of it goes to the device that it serves. What memory.min does not cover of "
+                + "its program's file may still be dropped and read again.",
+            mend: "")
     }
 
     private func notLocked(

@@ -112,7 +112,9 @@ extension DiskContext {
     private func protection(_ process: ProcessFacts, _ subject: Finding.Subject) -> [Finding] {
         var found: [Finding] = []
         if let locked = process.vmLckKiB, let score = process.oomScoreAdj {
-            if locked == 0 {
+            if locked == 0, process.isKeptFromSwap {
+                found.append(keptFromSwap(process, subject))
+            } else if locked == 0 {
                 found.append(
                     Finding(
                         "local-server-not-locked", .warning, subject,

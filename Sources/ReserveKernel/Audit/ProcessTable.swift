@@ -89,6 +89,7 @@ package struct ProcessTable {
             }
         }
         facts.startTicks = Self.startTicks(ofStat: stat)
+        facts.cgroup = CgroupFacts.read(pid, files)
         facts.oomScoreAdj = files.word("/proc/\(pid)/oom_score_adj").flatMap { Int32($0) }
         let threads = files.entries("/proc/\(pid)/task") ?? []
         let flags = threads.compactMap { thread in

@@ -120,6 +120,8 @@ public struct ProcessFacts: Equatable, Sendable {
     public var oomScoreAdj: Int32?
     /// Clock ticks from boot to its start, field 22 of /proc/PID/stat: with the number, who it is.
     public var startTicks: UInt64?
+    /// nil where there is no unified hierarchy, or it could not be read.
+    public var cgroup: CgroupFacts?
     /// Field 9 of /proc/PID/task/TID/stat, one for each thread; nil when none could be read.
     public var taskFlags: [UInt64]?
 

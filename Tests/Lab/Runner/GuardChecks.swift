@@ -31,7 +31,7 @@ struct GuardChecks {
         let validation = Validation(
             lab: lab, out: run.directory, binary: run.watch?.tool ?? "")
         return try [validation.schema(named: "events", of: run.guest.events)] + steps + refusals
-            + hooks + guardedRoles + totals + [alive, punctual]
+            + hooks + guardedRoles + totals + [alive, punctual, kept]
     }
 
     private func events(_ round: [Line]) -> [Line] { round.compactMap { $0["guard"] as? Line } }
@@ -122,6 +122,17 @@ struct GuardChecks {
                 }
             }
         }
+    }
+
+    /// `prepare`, of a server of which nothing is locked: memory.swap.max and memory.min.
+    private var kept: Row {
+        let kept = run.guest.mark("KEPT") ?? "-"
+        let left = run.guest.mark("LEFT") ?? "-"
+        let words = kept.split(separator: " ")
+        let minimum = words.count == 2 ? Int(words[1]) ?? 0 : 0
+        return .check(
+            "an unlocked server is kept by its cgroup, and let go",
+            words.first == "0" && minimum > 0 && left == "max 0", "\(kept); \(left)")
     }
 
     private var punctual: Row {
