@@ -270,10 +270,21 @@ __noinline int report_nbd_device(__u32 slot)
 {
 	struct rw_nbd_state *state = &rw_shared.nbd[slot & (RW_NBD_DEVICES - 1)];
 	struct rw_nbd_device *record;
+	__u64 now = bpf_ktime_get_boot_ns(), oldest = 0;
 
+	/* Before the record, and kept where there is none: it says what was seen. */
+	if (state->oldest_boot_ns && state->oldest_boot_ns < now)
+		oldest = now - state->oldest_boot_ns;
+	if (oldest > state->worst_oldest_ns) {
+		state->worst_oldest_ns = oldest;
+		state->worst_boot_ns = now;
+	}
+	if (state->in_flight > state->most_in_flight)
+		state->most_in_flight = state->in_flight;
 	record = begin_record(RW_STEM_NBD, RW_NBD_DEVICE, sizeof(*record));
 	if (!record)
 		return 0;
+	record->header.boot_ns = now;
 	record->major = state->major;
 	record->first_minor = state->claimed_minor - 1;
 	__builtin_memcpy(record->disk, state->disk, sizeof(record->disk));
@@ -283,9 +294,7 @@ __noinline int report_nbd_device(__u32 slot)
 	record->completed_unseen = state->completed_unseen;
 	record->errors = state->errors;
 	record->in_flight = state->in_flight;
-	record->oldest_ns = 0;
-	if (state->oldest_boot_ns && state->oldest_boot_ns < record->header.boot_ns)
-		record->oldest_ns = record->header.boot_ns - state->oldest_boot_ns;
+	record->oldest_ns = oldest;
 	record->sent = state->sent;
 	record->received = state->received;
 	record->unsent = state->unsent;
@@ -303,6 +312,9 @@ __noinline int report_nbd_device(__u32 slot)
 	record->carrier = state->carrier;
 	record->is_local = state->is_local;
 	__builtin_memcpy(record->link, state->link, sizeof(record->link));
+	record->worst_oldest_ns = state->worst_oldest_ns;
+	record->worst_boot_ns = state->worst_boot_ns;
+	record->most_in_flight = state->most_in_flight;
 	submit_record(record, RW_STEM_NBD);
 	return 0;
 }

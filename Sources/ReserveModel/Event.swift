@@ -324,6 +324,12 @@ public struct NBDSample: Sendable {
     public var inFlight: UInt64 = 0
     /// Age of the oldest request in flight; 0 when there is none.
     public var oldestNanoseconds: UInt64 = 0
+    /// The greatest such age since the agent's start, as its timer saw it; 0 from older agents.
+    public var worstOldestNanoseconds: UInt64 = 0
+    /// When that was.
+    public var worstBootNanoseconds: UInt64 = 0
+    /// Most requests in flight since the agent's start, likewise.
+    public var mostInFlight: UInt64 = 0
     /// nil where the nbd tracepoints are not attached: unknown.
     public var phases: Phases?
     /// 0: none since the start.

@@ -445,10 +445,15 @@ public struct Model: Sendable {
             )
         }
         state.sample = sample
-        state.mostInFlight = max(state.mostInFlight, sample.inFlight)
+        state.mostInFlight = max(state.mostInFlight, sample.inFlight, sample.mostInFlight)
         if sample.oldestNanoseconds > state.worstOldestNanoseconds {
             state.worstOldestNanoseconds = sample.oldestNanoseconds
             state.worstBootNanoseconds = now
+        }
+        // Who did not get the records of that time has it by this.
+        if sample.worstOldestNanoseconds > state.worstOldestNanoseconds {
+            state.worstOldestNanoseconds = sample.worstOldestNanoseconds
+            state.worstBootNanoseconds = sample.worstBootNanoseconds
         }
         if sample.oldestNanoseconds >= max(state.nextStallNotice, policy.stallNotice) {
             state.nextStallNotice = Self.doubled(

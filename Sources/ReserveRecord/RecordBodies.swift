@@ -101,6 +101,9 @@ extension RecordDecoder {
         device.errors = record.errors
         device.inFlight = record.in_flight
         device.oldestNanoseconds = record.oldest_ns
+        device.worstOldestNanoseconds = record.worst_oldest_ns
+        device.worstBootNanoseconds = record.worst_boot_ns
+        device.mostInFlight = record.most_in_flight
         if record.phases_known != 0 {
             var phases = NBDSample.Phases()
             phases.sent = record.sent

@@ -314,6 +314,23 @@ private func crossings(_ notices: [Notice]) -> [Notice.Crossing] {
         #expect(driver.model.picture.devices[0].worstOldestNanoseconds == 2_100_000_000)
     }
 
+    /// A reader that froze with its host, and began anew after the stall.
+    @Test func whoComesLateHasTheWorst() {
+        var driver = Driver()
+        var late = NBDSample()
+        late.disk = FixedName("nbd0")
+        late.oldestNanoseconds = 400_000_000
+        late.inFlight = 1
+        late.worstOldestNanoseconds = 60_000_000_000
+        late.worstBootNanoseconds = 70_000_000_000
+        late.mostInFlight = 128
+        _ = driver.send(.nbdDevice(late), at: 100)
+        let state = driver.model.picture.devices[0]
+        #expect(state.worstOldestNanoseconds == 60_000_000_000)
+        #expect(state.worstBootNanoseconds == 70_000_000_000)
+        #expect(state.mostInFlight == 128)
+    }
+
     @Test func swapThatComesAndGoesIsTold() {
         var driver = Driver()
         var device = SwapDevice()

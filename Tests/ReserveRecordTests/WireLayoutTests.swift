@@ -72,6 +72,7 @@ import Testing
     @Test func whatCameWithWireTwoStandsAtTheEnds() {
         #expect(MemoryLayout<rw_node>.offset(of: \.kswapd_wakes) == 96)
         #expect(MemoryLayout<rw_nbd_device>.offset(of: \.config_known) == 352)
+        #expect(MemoryLayout<rw_nbd_device>.offset(of: \.worst_oldest_ns) == 432)
         #expect(MemoryLayout<rw_swap_device>.offset(of: \.major) == 192)
         #expect(MemoryLayout<rw_oom>.offset(of: \.points) == 80)
         #expect(MemoryLayout<rw_counters_record>.offset(of: \.wide) == 1040)

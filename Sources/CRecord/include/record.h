@@ -321,6 +321,10 @@ struct rw_nbd_device {
 	rw_u32 carrier; /* enum rw_carrier of the link that they go out through */
 	rw_u32 is_local; /* 1: unix socket, loopback, or the peer has our own address */
 	char link[RW_NAME_BYTES]; /* name of that link; "" not known */
+	/* What the timer saw at worst since the agent's start. */
+	rw_u64 worst_oldest_ns;
+	rw_u64 worst_boot_ns; /* when it was; 0: not told */
+	rw_u64 most_in_flight;
 };
 
 enum rw_carrier {
@@ -1148,7 +1152,7 @@ _Static_assert(sizeof(struct rw_direct_reclaim) == 96, "rw_direct_reclaim");
 _Static_assert(sizeof(struct rw_reclaim_figures) == 312, "rw_reclaim_figures");
 _Static_assert(sizeof(struct rw_reclaim_task) == 376, "rw_reclaim_task");
 _Static_assert(sizeof(struct rw_throttle) == 104, "rw_throttle");
-_Static_assert(sizeof(struct rw_nbd_device) == 432, "rw_nbd_device");
+_Static_assert(sizeof(struct rw_nbd_device) == 456, "rw_nbd_device");
 _Static_assert(sizeof(struct rw_nbd_failed) == 72, "rw_nbd_failed");
 _Static_assert(sizeof(struct rw_swap_device) == 200, "rw_swap_device");
 _Static_assert(sizeof(struct rw_swap_usage) == 480, "rw_swap_usage");

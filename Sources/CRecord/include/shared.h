@@ -114,6 +114,9 @@ struct rw_nbd_state {
 	rw_u64 written_bytes;
 	rw_u64 oldest_boot_ns; /* working state of the timer's walk */
 	rw_u64 unsent;
+	rw_u64 worst_oldest_ns; /* as the timer saw it, since the agent's start */
+	rw_u64 worst_boot_ns;
+	rw_u64 most_in_flight;
 	rw_u64 gendisk; /* struct gendisk * */
 	rw_u64 segments_received; /* of its sockets, as they were gone through last */
 	rw_u64 segments_sent;

@@ -26,7 +26,7 @@ extension MetricsRegistry {
         ) { $1.sample($0.marks.throttled.map { .number(UInt64($0)) }) },
         .reader(
             "reservewatch_nbd_worst_oldest_request_seconds", .gauge, unit: .seconds, by: ["device"],
-            "Greatest age that a request in flight was seen to have, as far back as this reader saw.",
+            "Greatest age that a request in flight was seen to have, since the agent's start, or as far back as this reader saw.",
             from: "nbd device records"
         ) { facts, out in
             for device in facts.marks.devices {
@@ -35,7 +35,7 @@ extension MetricsRegistry {
         },
         .reader(
             "reservewatch_nbd_most_requests_in_flight", .gauge, by: ["device"],
-            "Most requests seen in flight at once, as far back as this reader saw.",
+            "Most requests seen in flight at once, since the agent's start, or as far back as this reader saw.",
             from: "nbd device records"
         ) { facts, out in
             for device in facts.marks.devices {
