@@ -126,7 +126,9 @@ let package = Package(
             dependencies: ["CLinux", "ReserveEnforce", "ReserveKernel"],
             swiftSettings: swift),
         .testTarget(
-            name: "ReserveAgentTests", dependencies: ["ReserveAgent"], swiftSettings: swift),
+            name: "ReserveAgentTests",
+            dependencies: ["CLinux", "CRecord", "ReserveAgent", "ReserveKernel", "ReserveModel"],
+            swiftSettings: swift),
         // Runs the built program as a user would; `swift test` builds it first.
         .testTarget(name: "CommandTests", swiftSettings: swift),
         .testTarget(

@@ -29,7 +29,7 @@
 
 // The deepest stack that the loop is known to need, with room; locked memory
 // must hold it before the first stall, not fault it in during one.
-#define STACK_TOUCHED_BYTES (256 * 1024)
+#define STACK_TOUCHED_BYTES (512 * 1024)
 // So that what little is allocated later (a changed swap table) needs no new page.
 #define HEAP_KEPT_BYTES (128 * 1024)
 

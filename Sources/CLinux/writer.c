@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,6 +45,9 @@ struct rw_writer {
 	_Atomic uint64_t last_ns;
 	_Atomic uint64_t worst_ns;
 	_Atomic int error;
+	// A datagram that nobody took is lost and no reason to end: the next may be taken.
+	bool takes_datagrams;
+	_Atomic uint64_t failed;
 	pthread_t thread;
 };
 
@@ -81,6 +85,10 @@ static void deliver(struct rw_writer *writer, struct line_head *head)
 	uint64_t took_ns;
 	int error = write_whole(writer, head->length);
 
+	if (error && writer->takes_datagrams) {
+		atomic_fetch_add(&writer->failed, 1);
+		return;
+	}
 	if (error) {
 		atomic_store(&writer->error, error);
 		return;
@@ -123,6 +131,8 @@ struct rw_writer *rw_writer_open(int descriptor, size_t capacity)
 {
 	struct rw_writer *writer = calloc(1, sizeof(*writer));
 	int flags = fcntl(descriptor, F_GETFL);
+	int type = 0;
+	socklen_t type_size = sizeof(type);
 	sigset_t all, before;
 	pthread_attr_t attributes;
 	int failed;
@@ -130,6 +140,8 @@ struct rw_writer *rw_writer_open(int descriptor, size_t capacity)
 	if (!writer)
 		return NULL;
 	writer->descriptor = descriptor;
+	writer->takes_datagrams = !getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &type_size) &&
+				  type == SOCK_DGRAM;
 	writer->capacity = capacity;
 	writer->lines = calloc(1, capacity);
 	writer->longest = capacity < LONGEST_LINE ? capacity : LONGEST_LINE;
@@ -183,6 +195,7 @@ struct rw_writer_state rw_writer_state(struct rw_writer *writer)
 		.worst_ns = atomic_load(&writer->worst_ns),
 		.waiting_bytes =
 			error ? 0 : atomic_load(&writer->head) - atomic_load(&writer->tail),
+		.failed = atomic_load(&writer->failed),
 		.error = error,
 	};
 }

@@ -14,6 +14,9 @@ public struct AgentSettings: Sendable, Equatable {
         case descriptor(Int32)
     }
 
+    /// Places that alerts are written to.
+    public static let mostAlertPlaces = 4
+
     public var box = Box.path(BoxFile.usualPath)
     public var boxRingKiB = 4096
     public var group: UInt32?
@@ -24,7 +27,11 @@ public struct AgentSettings: Sendable, Equatable {
     public var eventsFormat = LineFormat.json
     public var recordTo: String?
     public var beatTo: String?
-    public var intervalMilliseconds = 1000
+    /// What is told, and when; only ``AdjustableTime`` of it can be set.
+    public var policy = Policy()
+    /// Descriptors that come with the agent: the exchange with who reads its configuration, and
+    /// the bell that wakes that one.
+    public var exchange: Exchange?
     public var samplePeriodMilliseconds = 10
     public var slowMilliseconds = 50
     public var ringKiB = 1024
@@ -33,6 +40,22 @@ public struct AgentSettings: Sendable, Equatable {
     public var realTimePriority: Int32 = 10
     /// The process with which the watch ends; nil: it outlives its parent.
     public var parent: Int32?
+
+    public struct Exchange: Sendable, Equatable {
+        public var file: Int32
+        public var bell: Int32
+
+        public init(file: Int32, bell: Int32) {
+            self.file = file
+            self.bell = bell
+        }
+    }
+
+    /// Between two summaries.
+    public var intervalMilliseconds: Int {
+        get { Int(policy.summaryInterval / 1_000_000) }
+        set { policy.summaryInterval = UInt64(newValue) * 1_000_000 }
+    }
 
     public init() {}
 
@@ -57,7 +80,9 @@ public struct AgentSettings: Sendable, Equatable {
         words.append("events_format=\(eventsFormat.rawValue)")
         if let recordTo { words.append("record_to=\(recordTo)") }
         if let beatTo { words.append("beat_to=\(beatTo)") }
-        words.append("interval_ms=\(intervalMilliseconds)")
+        words += AdjustableTime.all.map {
+            "\($0.word)=\(policy[keyPath: $0.field] / 1_000_000)"
+        }
         words.append("sample_period_ms=\(samplePeriodMilliseconds)")
         words.append("slow_ms=\(slowMilliseconds)")
         words.append("ring_kib=\(ringKiB)")
@@ -68,6 +93,7 @@ public struct AgentSettings: Sendable, Equatable {
         words += guardRules.exceptions.map { "guard_except=\($0)" }
         words.append("priority=\(realTimePriority)")
         if let parent { words.append("parent=\(parent)") }
+        if let exchange { words.append("exchange=\(exchange.file),\(exchange.bell)") }
         return words
     }
 
@@ -119,6 +145,12 @@ public struct AgentSettings: Sendable, Equatable {
         case "guard_except":
             if let problem = GuardRules.problem(ofException: value) { return problem }
             if !guardRules.exceptions.contains(value) { guardRules.exceptions.append(value) }
+        case "exchange":
+            let numbers = value.split(separator: ",").compactMap { Int32($0) }
+            guard numbers.count == 2, numbers.allSatisfy({ $0 > 2 }) else {
+                return "these are no two descriptors"
+            }
+            exchange = Exchange(file: numbers[0], bell: numbers[1])
         case "parent":
             guard let number = Int32(value), number > 0 else { return "it is no process" }
             parent = number
@@ -136,9 +168,14 @@ public struct AgentSettings: Sendable, Equatable {
             set(number)
             return nil
         }
+        if let time = AdjustableTime.all.first(where: { $0.word == name }) {
+            let bounds = time.range
+            return within(Int(bounds.lowerBound / 1_000_000)...Int(bounds.upperBound / 1_000_000)) {
+                policy[keyPath: time.field] = UInt64($0) * 1_000_000
+            }
+        }
         switch name {
         case "box_ring_kib": return within(64...1_048_576) { boxRingKiB = $0 }
-        case "interval_ms": return within(100...3_600_000) { intervalMilliseconds = $0 }
         case "sample_period_ms": return within(1...1000) { samplePeriodMilliseconds = $0 }
         case "slow_ms": return within(1...10_000) { slowMilliseconds = $0 }
         case "ring_kib": return within(4...65_536) { ringKiB = $0 }
@@ -170,11 +207,5 @@ public struct AgentSettings: Sendable, Equatable {
         settings.guardRules = guardRules
         settings.guardsItself = parent == nil
         return settings
-    }
-
-    var policy: Policy {
-        var policy = Policy()
-        policy.summaryInterval = UInt64(intervalMilliseconds) * 1_000_000
-        return policy
     }
 }

@@ -14,7 +14,7 @@ import ReserveSinks
 /// time (``Policy/alertHold``), so that it never does.
 struct AlertSinks: ~Copyable {
     /// More would be more threads and stacks to lock.
-    static let most = 4
+    static let most = AgentSettings.mostAlertPlaces
 
     private var first: AlertSink?
     private var second: AlertSink?

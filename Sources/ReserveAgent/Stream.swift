@@ -87,6 +87,11 @@ public struct Stream: ~Copyable {
         notices.removeAll()
     }
 
+    /// Between the summaries of these lines.
+    public mutating func setSummaryInterval(nanoseconds: UInt64) {
+        model.setSummaryInterval(nanoseconds: nanoseconds)
+    }
+
     /// Writes what the output takes now.
     public mutating func flush() { output.flush() }
 

@@ -17,7 +17,7 @@ import ReserveSinks
 public struct Watch: ~Copyable {
     private var kernel: LiveKernel
     private let pressure: PressureFile
-    private let vmstat: VmstatFallback
+    private var vmstat: VmstatFallback
     private var exposure: ExposureFiles
     /// To be mended when the host is calm: it opens files, and asks for a lock of the kernel's.
     private var followsOldSwaps = false
@@ -30,6 +30,10 @@ public struct Watch: ~Copyable {
     private var recording: RecordingSink?
     private var sinks: AlertSinks
     private var beatLine: BeatLine?
+    /// Only where a service manager asked to be told.
+    private var manager: ServiceManager?
+    /// Only where somebody reads the configuration for us.
+    private var exchange: SettingsExchange?
     private var beat = UserRecords.Beat()
     private var own = UserRecords.Own()
     private var sums = SumRecords()
@@ -40,7 +44,6 @@ public struct Watch: ~Copyable {
     private var nextExposure: UInt64 = 0
     private var nextTotals: UInt64 = 0
     private let settings: AgentSettings
-    private let missing: UInt64
     /// Which connections there were when those who are to be guarded were searched for.
     private var guardMark: UInt64
 
@@ -54,22 +57,32 @@ public struct Watch: ~Copyable {
         try refuseLockout(settings.guardRules)
         let signals = rw_open_signals()
         if signals < 0 { throw .resources(operation: "watch for signals", errno: signals) }
+        // What else the policy has comes with the record of settings, as it does to readers.
+        var policy = Policy()
+        policy.summaryInterval = settings.policy.summaryInterval
         let stream = try Stream.forLoop(
-            path: settings.eventsTo, format: settings.eventsFormat, policy: settings.policy)
+            path: settings.eventsTo, format: settings.eventsFormat, policy: policy)
         let recording: RecordingSink? =
             if let path = settings.recordTo { try RecordingSink.forLoop(path: path) } else { nil }
         let sinks = try AlertSinks(settings.alertsTo, format: settings.alertFormat)
         let beatLine: BeatLine? =
             if let path = settings.beatTo { try BeatLine(path: path) } else { nil }
+        // One that belongs to a reader is nobody's service.
+        let manager: ServiceManager? =
+            if settings.parent == nil { try ServiceManager() } else { nil }
+        let exchange: SettingsExchange? =
+            if let descriptors = settings.exchange {
+                try SettingsExchange(
+                    descriptors, holds: SettingsRecord.make(settings.policy, RW_SETTINGS_STARTED))
+            } else { nil }
         let box = try openBox(settings, version: version)
-        let vmstat = try VmstatFallback()
         let swaps = try SwapTable()
         let kernel = try LiveKernel.attach(facts: facts, settings: settings.kernelSettings)
         let missing = kernel.choices.filter { $0.programs.isEmpty }.reduce(0) { $0 | $1.known }
+        let vmstat = try VmstatFallback(missing: missing)
         let zoneinfo: ZoneinfoFallback? =
             missing & UInt64(RW_KNOWN_ZONES.rawValue) != 0 ? try ZoneinfoFallback() : nil
         self.settings = settings
-        self.missing = missing
         guardMark = kernel.guardMark
         self.zoneinfo = zoneinfo
         self.signals = signals
@@ -78,6 +91,8 @@ public struct Watch: ~Copyable {
         self.recording = recording
         self.sinks = sinks
         self.beatLine = beatLine
+        self.manager = manager
+        self.exchange = exchange
         self.vmstat = vmstat
         self.swaps = swaps
         marks = OwnMarks(kernel)
@@ -99,6 +114,8 @@ public struct Watch: ~Copyable {
             var hook = UserRecords.hook(choice)
             withUnsafeBytes(of: &hook) { take($0) }
         }
+        var times = SettingsRecord.make(settings.policy, RW_SETTINGS_STARTED)
+        withUnsafeBytes(of: &times) { take($0) }
         readSwaps()
         // Everything that an incident will want is done once now: its code and memory are
         // there, and so are the buffers that the kernel takes at a first write.
@@ -134,24 +151,27 @@ public struct Watch: ~Copyable {
     public mutating func run() -> Int32 {
         var isAsked = false
         turn()
+        manager?.ready(stream.model.picture)
         while !isAsked, stream.failure == 0 {
             // Outputs may want to be written to many times between two turns.
             repeat { isAsked = wait() } while !isAsked && rw_boot_ns() < lastTurn + Self.beat
             turn()
         }
+        manager?.stopping()
         kernel.countOwn(false)
         // What moves on its own is reported once more, so that the last totals are all of
         // one moment; then what that put into the ring.
         kernel.reportFinally()
         drain()
         tellSecond(rw_boot_ns(), isLast: true)
-        tellTotals(rw_boot_ns())
+        tellTotals(rw_boot_ns(), isLast: true)
         tell(RW_AGENT_STOPPED)
         box.end(at: rw_boot_ns())
         sinks.flush(rw_boot_ns())
         stream.finish(withinMilliseconds: 2000)
         recording?.finish(withinMilliseconds: 2000)
         sinks.finish(withinMilliseconds: 500)
+        manager?.finish(withinMilliseconds: 500)
         return stream.failure
     }
 
@@ -182,7 +202,21 @@ public struct Watch: ~Copyable {
         if entries[3].revents != 0 { recording?.flush() }
         guard entries[0].revents != 0 else { return false }
         let signal = rw_read_signal(signals)
-        return signal == SIGINT || signal == SIGTERM || signal == SIGHUP
+        // Without a configuration there is nothing to be read anew.
+        guard signal == SIGHUP, exchange != nil else {
+            return signal == SIGINT || signal == SIGTERM || signal == SIGHUP
+        }
+        manager?.reloading()
+        exchange?.ask(at: rw_boot_ns())
+        return false
+    }
+
+    /// Looks whether settings came that were asked for.
+    private mutating func takeSettings(_ now: UInt64) {
+        guard var record = exchange?.turn(at: now) else { return }
+        stream.setSummaryInterval(nanoseconds: record.summary_interval_ns)
+        withUnsafeBytes(of: &record) { take($0) }
+        manager?.reloaded(record)
     }
 
     private mutating func turn() {
@@ -198,6 +232,7 @@ public struct Watch: ~Copyable {
             guardMark = kernel.guardMark
             kernel.searchGuarded()
         }
+        takeSettings(now)
         drain()
         zoneinfo?.sample(bootNanoseconds: now) { record in
             box.publish(record)
@@ -259,6 +294,15 @@ public struct Watch: ~Copyable {
             var record = changed[index]
             withUnsafeBytes(of: &record) { take($0) }
         }
+        tellManager(now)
+    }
+
+    private mutating func tellManager(_ now: UInt64) {
+        manager?.turn(stream.model.picture, at: now)
+        var changed: rw_sink?
+        manager?.state(at: now) { changed = $0.loadUnaligned(as: rw_sink.self) }
+        guard var record = changed else { return }
+        withUnsafeBytes(of: &record) { take($0) }
     }
 
     /// What our programs missed, how often they ran, how full our tables are.
@@ -276,13 +320,13 @@ public struct Watch: ~Copyable {
     }
 
     /// The totals of this moment.
-    private mutating func tellTotals(_ now: UInt64) {
+    private mutating func tellTotals(_ now: UInt64, isLast: Bool = false) {
         nextTotals = now + Self.second
+        if isLast { vmstat.readNow() } else { vmstat.refresh() }
         beat.readerLost = stream.lost + (recording?.lost ?? 0)
         var record = rw_counters_record()
         UserRecords.counters(
-            kernel: kernel, vmstat: vmstat, missing: missing, beat: beat, bootNanoseconds: now,
-            into: &record)
+            kernel: kernel, vmstat: vmstat, beat: beat, bootNanoseconds: now, into: &record)
         withUnsafeBytes(of: &record) { take($0) }
     }
 

@@ -74,7 +74,8 @@ enum BoxKey {
         let header = record.loadUnaligned(as: rw_header.self)
         switch kind {
         case RW_AGENT_HOST.rawValue, RW_AGENT_COUNTERS.rawValue, RW_AGENT_PRESSURE.rawValue,
-            RW_AGENT_SELF.rawValue, RW_AGENT_EXPOSURE.rawValue, RW_AGENT_STANDING.rawValue:
+            RW_AGENT_SELF.rawValue, RW_AGENT_EXPOSURE.rawValue, RW_AGENT_STANDING.rawValue,
+            RW_AGENT_SETTINGS.rawValue:
             return .keep(key(header, 0))
         // signal, behind stem and state
         case RW_AGENT_HOOK.rawValue: return .keep(key(header, hash(record, 32..<64)))

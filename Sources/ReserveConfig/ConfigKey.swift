@@ -44,6 +44,24 @@ public struct ConfigKeyDescription: Sendable {
     public let kind: String
     public let fallback: String?
     let check: @Sendable (String) throws(ConfigRefusal) -> Void
+
+    init(
+        name: String, count: ConfigCount, kind: String, fallback: String?,
+        check: @escaping @Sendable (String) throws(ConfigRefusal) -> Void
+    ) {
+        self.name = name
+        self.count = count
+        self.kind = kind
+        self.fallback = fallback
+        self.check = check
+    }
+}
+
+extension ConfigKeyDescription {
+    /// For an owner that reads its values by itself, and tells by itself what is wrong.
+    public init(unchecked name: String, _ count: ConfigCount) {
+        self.init(name: name, count: count, kind: "text", fallback: nil) { _ in }
+    }
 }
 
 extension ConfigKey where Value == String {

@@ -25,12 +25,9 @@ public struct ConfigSectionSchema: Sendable {
 /// All that may stand in the configuration.
 public struct ConfigSchema: Sendable {
     public let sections: [ConfigSectionSchema]
-    /// Kinds of sections that somebody else reads in the same files, and tells the problems of.
-    public let others: Set<String>
 
-    public init(_ sections: [ConfigSectionSchema], others: Set<String> = []) {
+    public init(_ sections: [ConfigSectionSchema]) {
         self.sections = sections
-        self.others = others
     }
 
     func section(_ kind: String) -> ConfigSectionSchema? {

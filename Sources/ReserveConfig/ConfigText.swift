@@ -6,6 +6,12 @@ public struct ConfigAssignment: Sendable, Equatable {
     /// Without the white space around it. Empty: what was set before is taken back.
     public var value: String
     public var place: ConfigPlace
+
+    public init(key: String, value: String, place: ConfigPlace) {
+        self.key = key
+        self.value = value
+        self.place = place
+    }
 }
 
 /// One `[Kind]` or `[Kind NAME]` as it stands in a file, with what follows it.
@@ -14,6 +20,12 @@ public struct ConfigBlock: Sendable, Equatable {
     public var name: String?
     public var place: ConfigPlace
     public var assignments: [ConfigAssignment] = []
+
+    public init(kind: String, name: String? = nil, place: ConfigPlace) {
+        self.kind = kind
+        self.name = name
+        self.place = place
+    }
 }
 
 /// The text of one file, taken apart as systemd.syntax(7) has it: sections, assignments, comments
@@ -39,6 +51,12 @@ public struct ConfigText: Sendable {
     /// What follows a section that was not understood belongs nowhere.
     private var isInUnknown = false
     private var joined: (text: String, line: Int)?
+
+    /// What was said elsewhere, such as on the command line; it is read like a file.
+    public init(_ blocks: [ConfigBlock], from source: String) {
+        file = source
+        self.blocks = blocks
+    }
 
     /// Reads the bytes of `file`, which is the name told in problems.
     public init(_ bytes: [UInt8], file: String) {

@@ -57,7 +57,9 @@ public struct ConfigTree: Sendable {
     }
 
     /// Finds and reads all of it.
-    public func read(_ schema: ConfigSchema) -> Configuration {
+    ///
+    /// - Parameter over: what was said elsewhere, and outranks the files.
+    public func read(_ schema: ConfigSchema, over: [ConfigText] = []) -> Configuration {
         var reader = ConfigReader()
         if !reader.readFirst(directories.map { join($0, name) }), isRequired,
             reader.problems.isEmpty
@@ -76,7 +78,7 @@ public struct ConfigTree: Sendable {
             _ = reader.readFirst(found.filter { $0.name == name }.map(\.path))
         }
         return Configuration(
-            reader.texts, schema: schema, problems: reader.problems, files: reader.files)
+            reader.texts + over, schema: schema, problems: reader.problems, files: reader.files)
     }
 
     /// Reads these files, each over those before it, and no other.

@@ -1,5 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// A key as it holds.
+public struct ConfigSetting: Sendable {
+    /// `[Agent]`, `[Rule NAME]`
+    public let section: String
+    public let key: ConfigKeyDescription
+    /// Empty: set nowhere, and ``ConfigKeyDescription/fallback`` holds.
+    public let values: [ConfigValue]
+
+    /// What holds, as it could be written; nil: nothing.
+    public var text: String? {
+        values.isEmpty
+            ? key.fallback : values.map { quotedIfNeeded($0.text) }.joined(separator: " ")
+    }
+
+    private func quotedIfNeeded(_ text: String) -> String {
+        key.count == .words && text.contains { $0 == " " || $0 == "\t" } ? "\"\(text)\"" : text
+    }
+}
+
 /// The configuration as all files together make it, held against what may stand there.
 ///
 /// Sections of one kind and name are one, wherever they stand. A key that is set again is
@@ -52,12 +71,30 @@ public struct Configuration: Sendable {
         sections.filter { $0.kind == kind }
     }
 
+    /// Every key of every section, as it holds now: what is set, and what holds where nothing is.
+    /// Of named sections those that are there, and of these the keys that are set.
+    public var settings: [ConfigSetting] {
+        var settings: [ConfigSetting] = []
+        for known in schema.sections {
+            let present = known.isNamed ? sections(known.kind) : [section(known.kind)]
+            for section in present {
+                for key in known.keys {
+                    let values = section.texts(key.name)
+                    if known.isNamed, values.isEmpty { continue }
+                    settings.append(
+                        ConfigSetting(section: section.title, key: key, values: values))
+                }
+            }
+        }
+        return settings
+    }
+
     /// Adds a problem that only its reader could see: of the host, not of the text.
     public mutating func add(_ problem: ConfigProblem) { problems.append(problem) }
 
     private mutating func take(_ block: ConfigBlock, _ found: inout [ConfigProblem]) {
         // systemd.syntax(7): for other programs.
-        if block.kind.hasPrefix("X-") || schema.others.contains(block.kind) { return }
+        if block.kind.hasPrefix("X-") { return }
         guard let known = schema.section(block.kind) else {
             found.append(ConfigProblem(at: block.place, unknown(block)))
             return

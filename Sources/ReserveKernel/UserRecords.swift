@@ -81,10 +81,10 @@ public enum UserRecords {
         return record
     }
 
-    /// The totals at this moment. No allocation; with fallbacks one system call.
+    /// The totals at this moment. No allocation, no system call.
     public static func counters(
-        kernel: borrowing LiveKernel, vmstat: borrowing VmstatFallback, missing: UInt64,
-        beat: Beat, bootNanoseconds: UInt64, into record: inout rw_counters_record
+        kernel: borrowing LiveKernel, vmstat: borrowing VmstatFallback, beat: Beat,
+        bootNanoseconds: UInt64, into record: inout rw_counters_record
     ) {
         record.header = userHeader(
             stem: RW_STEM_AGENT, kind: RW_AGENT_COUNTERS.rawValue,
@@ -101,7 +101,7 @@ public enum UserRecords {
                 bytes.storeBytes(of: beat.missed[stem], toByteOffset: stem * 8, as: UInt64.self)
             }
         }
-        vmstat.fill(&record.counters, missing: missing)
+        vmstat.fill(&record.counters)
     }
 
     /// What the kernel tells of one program.

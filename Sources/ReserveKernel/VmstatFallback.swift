@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CBPF
+import CLinux
 import Glibc
 
 /// The kernel's own counters from /proc/vmstat, for signals that no hook can be had for.
 ///
-/// Opened once; a reading is one pread(2) into memory held for it. The figures are
+/// For each reading the kernel takes memory (mm/vmstat.c:vmstat_start(), kmalloc): so a thread
+/// beside the loop reads, and the loop takes what came, at most a second old. The figures are
 /// differences to the first reading, so that they mean "since the start" as all others do.
 public struct VmstatFallback: ~Copyable {
     /// The counters that stand in for hooks; `allocstall` is the sum over its zones.
@@ -22,27 +24,61 @@ public struct VmstatFallback: ~Copyable {
     private let descriptor: Int32
     private let buffer: UnsafeMutableRawBufferPointer
     private var first = Counters()
+    /// As they were read last; nil: no counter of these is wanted.
+    private var latest: Counters?
+    private let missing: UInt64
+    private let reader: OpaquePointer?
 
     /// Larger than any kernel's /proc/vmstat so far (about 6 kB).
     private static let bufferBytes = 32 * 1024
 
-    /// Opens the file and takes the first reading.
-    public init() throws(WatchError) {
+    /// The bits of counters that can be had here.
+    private static let counted =
+        UInt64(RW_KNOWN_ALLOCSTALL.rawValue) | UInt64(RW_KNOWN_THROTTLE.rawValue)
+        | UInt64(RW_KNOWN_SWAP.rawValue) | UInt64(RW_KNOWN_OOM.rawValue)
+
+    /// Opens the file and takes the first reading. `missing`: what no hook counts.
+    public init(missing: UInt64) throws(WatchError) {
         let opened = open("/proc/vmstat", O_RDONLY | O_CLOEXEC)
         guard opened >= 0 else { throw .input(path: "/proc/vmstat", errno: errno) }
+        let wanted = missing & Self.counted
+        let thread = wanted == 0 ? nil : rw_reader_open(opened, Self.bufferBytes)
+        guard wanted == 0 || thread != nil else {
+            close(opened)
+            throw .resources(operation: "start a thread that reads /proc/vmstat", errno: EAGAIN)
+        }
         descriptor = opened
+        reader = thread
+        self.missing = wanted
         buffer = .allocate(byteCount: Self.bufferBytes, alignment: 16)
         first = absolute() ?? Counters()
+        latest = first
     }
 
     deinit {
-        close(descriptor)
+        // The thread goes on reading until the process ends.
+        if reader == nil { close(descriptor) }
         buffer.deallocate()
     }
 
-    /// Puts into `counters` those whose bit in `missing` is set. One system call, no allocation.
-    public func fill(_ counters: inout rw_counters, missing: UInt64) {
-        guard missing != 0, let now = absolute() else { return }
+    /// Takes what was read since it was asked for last, and asks for more. Does not wait.
+    public mutating func refresh() {
+        guard let reader else { return }
+        var length: Int64 = 0
+        if let bytes = rw_reader_take(reader, &length), length > 0 {
+            latest = Self.parse(UnsafeRawBufferPointer(start: bytes, count: Int(length)))
+        }
+        rw_reader_ask(reader)
+    }
+
+    /// Reads here and now: for the end, whose totals are of one moment.
+    public mutating func readNow() {
+        if missing != 0, let now = absolute() { latest = now }
+    }
+
+    /// Puts into `counters` those that no hook counts. No system call.
+    public func fill(_ counters: inout rw_counters) {
+        guard missing != 0, let now = latest else { return }
         if missing & UInt64(RW_KNOWN_ALLOCSTALL.rawValue) != 0 {
             counters.allocstall = now.allocstall &- first.allocstall
         }

@@ -29,6 +29,8 @@ public enum WatchError: Error, Equatable, Sendable {
     case agentFailed(status: Int32)
     /// A word of the agent's own command line.
     case badSetting(word: String, reason: String)
+    /// A configuration with errors, each of which was told.
+    case configuration(errors: Int)
     /// There is nothing to draw on.
     case terminal(reason: String)
     /// A journal of changes that cannot be believed as a whole.
@@ -52,6 +54,7 @@ public enum WatchError: Error, Equatable, Sendable {
         case .notARecording, .notAKernel, .notABox, .notAJournal: return 65  // EX_DATAERR
         case .agentFailed(let status): return status
         case .badSetting: return 64  // EX_USAGE
+        case .configuration: return 78  // EX_CONFIG
         case .noAgent, .agentRuns, .agentGone, .prepareRuns: return 75  // EX_TEMPFAIL
         case .resources, .listen: return 71  // EX_OSERR
         }
@@ -91,6 +94,9 @@ public enum WatchError: Error, Equatable, Sendable {
             return "another prepare holds \(path); wait for its end"
         case .badSetting(let word, let reason):
             return "the agent does not take \"\(word)\": \(reason)"
+        case .configuration(let errors):
+            return "the configuration is not taken, for it has \(errors) "
+                + "\(errors == 1 ? "error" : "errors"); see reservewatch check"
         case .terminal(let reason):
             return "top needs a terminal to draw on, and \(reason); --once prints one plain frame"
         case .listen(let address, let errno):

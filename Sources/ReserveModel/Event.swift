@@ -56,6 +56,7 @@ public struct Event: Sendable {
         case exposure(Exposure)
         case standing(Standing)
         /// What the agent did by a rule, or would have done; and how each rule stands.
+        case settings(SettingsState)
         case enforcement(Enforcement)
         case enforceRule(EnforceRuleState)
         /// Sums since the agent's start, for those who did not see them grow.

@@ -5,7 +5,7 @@
 /// Has no clock and does nothing: time comes with the events, so that a recording gives
 /// the same notices as the live stream did, byte for byte.
 public struct Model: Sendable {
-    public let policy: Policy
+    public internal(set) var policy: Policy
     public internal(set) var picture = Picture()
 
     private var hasStarted = false
@@ -91,7 +91,7 @@ public struct Model: Sendable {
         case .swapUsage, .oomFreed, .kswapd, .reclaimWait, .slabTaken, .slabRefused, .slabCache,
             .socket, .socketGone, .socketDrop, .guardAttempt, .guarded, .guardReleased, .stack,
             .pressure, .program, .table, .selfAccount, .sink, .exposure, .standing, .takerTotal,
-            .waiterTotal, .skipped, .enforcement, .enforceRule:
+            .waiterTotal, .skipped, .settings, .enforcement, .enforceRule:
             applyWide(event, &notices)
         case .cgroupName(let id, let path):
             picture.cgroups.put(Picture.CgroupName(id: id, path: path)) { $0.id == id }

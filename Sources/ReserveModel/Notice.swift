@@ -76,6 +76,8 @@ public struct Notice: Sendable {
         /// The host's state changed; the figures are in the picture's verdict.
         case verdict(HostVerdict)
         case alert(Alert)
+        /// The times by which the host is judged are others from here on; or were to be, and are not.
+        case settings(SettingsState)
         /// What the agent did by one of its rules, or would have done.
         case enforcement(Enforcement)
         /// Something was lost since the last summary: figures are in the picture.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What the user may set about which events are worth telling. Times in nanoseconds.
-public struct Policy: Sendable {
+public struct Policy: Sendable, Equatable {
     /// Between two summaries.
     public var summaryInterval: UInt64 = 1_000_000_000
     /// Stays in direct reclaim that ended are told from this length on.

@@ -25,7 +25,7 @@ extension Model {
         // The agent's own records pass no ring.
         case .host, .hook, .counters, .tick, .stopped, .swapDevice, .swapTableRead, .pressure,
             .program, .table, .selfAccount, .sink, .exposure, .standing, .takerTotal, .waiterTotal,
-            .skipped, .enforcement, .enforceRule, .unknown, .malformed:
+            .skipped, .settings, .enforcement, .enforceRule, .unknown, .malformed:
             return
         }
         picture.received[stem] &+= 1
@@ -67,6 +67,7 @@ extension Model {
         case .waiterTotal(let waiter):
             picture.waiters.put(waiter) { $0.comm == waiter.comm && $0.kind == waiter.kind }
         case .skipped(let records): picture.skippedRecords &+= records
+        case .settings(let settings): take(settings, at: now, &notices)
         case .enforcement(let act):
             picture.lastEnforcement = act
             notices.append(

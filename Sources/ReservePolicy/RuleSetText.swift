@@ -17,7 +17,7 @@ extension RuleSet {
         }
     }
 
-    static let keys = ["Mode", "Protect"]
+    public static let keys = ["Mode", "Protect"]
 
     /// Whether a section is a policy's at all.
     public static func isPolicy(title: String) -> Bool {

@@ -73,6 +73,25 @@ extension RecordDecoder {
         return sink
     }
 
+    static func settings(_ record: rw_times) -> SettingsState {
+        var state = SettingsState()
+        state.outcome = SettingsState.Outcome(rawValue: record.outcome)
+        state.asked = record.asked
+        state.errors = record.errors
+        state.waiting = record.waiting
+        state.policy.summaryInterval = record.summary_interval_ns
+        state.policy.directReclaimNotice = record.direct_reclaim_notice_ns
+        state.policy.stallNotice = record.stall_notice_ns
+        state.policy.criticalAfter = record.critical_after_ns
+        state.policy.slowRequest = record.slow_request_ns
+        state.policy.timeLeftWarning = record.time_left_warning_ns
+        state.policy.alertHold = record.alert_hold_ns
+        state.policy.alertUpdate = record.alert_update_ns
+        state.policy.alertLongestUpdate = record.alert_longest_update_ns
+        state.policy.exposureUpdate = record.exposure_update_ns
+        return state
+    }
+
     static func exposure(_ record: rw_exposure) -> Exposure {
         func known(_ bit: UInt64, _ value: UInt64) -> UInt64? {
             record.known >> bit & 1 != 0 ? value : nil

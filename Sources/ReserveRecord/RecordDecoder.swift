@@ -116,6 +116,8 @@ public enum RecordDecoder {
             return load(bytes, rw_waiter.self).map { .waiterTotal(waiterTotal($0)) }
         case (RW_STEM_AGENT.rawValue, RW_AGENT_SKIPPED.rawValue):
             return load(bytes, rw_skipped.self).map { .skipped($0.records) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_SETTINGS.rawValue):
+            return load(bytes, rw_times.self).map { .settings(settings($0)) }
         case (RW_STEM_AGENT.rawValue, RW_AGENT_PROGRAM.rawValue):
             return load(bytes, rw_program.self).map { .program(program($0)) }
         case (RW_STEM_AGENT.rawValue, RW_AGENT_TABLE.rawValue):

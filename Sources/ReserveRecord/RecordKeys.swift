@@ -115,7 +115,8 @@ enum RecordKeys {
         case RW_AGENT_HOOK.rawValue:
             return .latest(.name(offset(\rw_hook.signal), bytes: 32), kind: kind)
         case RW_AGENT_COUNTERS.rawValue, RW_AGENT_TICK.rawValue, RW_AGENT_PRESSURE.rawValue,
-            RW_AGENT_SELF.rawValue, RW_AGENT_EXPOSURE.rawValue, RW_AGENT_STANDING.rawValue:
+            RW_AGENT_SELF.rawValue, RW_AGENT_EXPOSURE.rawValue, RW_AGENT_STANDING.rawValue,
+            RW_AGENT_SETTINGS.rawValue:
             return .latest(.single, kind: kind)
         case RW_AGENT_SINK.rawValue:
             return .latest(.number32(offset(\rw_sink.index)), kind: kind)

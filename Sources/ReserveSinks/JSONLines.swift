@@ -63,6 +63,7 @@ public struct JSONLines: ~Copyable {
         case .stack(let stack): writer.stack(stack)
         case .verdict(let verdict): writer.verdict(verdict, picture: picture)
         case .alert(let alert): writer.alert(alert, picture: picture)
+        case .settings(let settings): writer.settings(settings)
         case .enforcement(let act): writer.enforcement(act, picture: picture)
         case .loss: writer.loss(picture)
         case .summary(let isFinal, let interval):

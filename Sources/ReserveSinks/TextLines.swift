@@ -101,6 +101,7 @@ extension ByteWriter {
             guardedLine(process, hasEnded: phase == .ended, picture: picture)
         case .verdict(let verdict): verdictLine(verdict, pageKB: pageKB)
         case .alert(let alert): alertLine(alert, picture: picture, pageKB: pageKB)
+        case .settings(let settings): settingsLine(settings)
         case .enforcement(let act):
             enforcementLine(act, picture: picture, pageKB: pageKB)
         case .loss:

@@ -216,6 +216,7 @@ public enum NoticeKind: UInt32, CaseIterable, Sendable {
     case alert
     case enforce
     case `guard`
+    case settings
 
     public var word: StaticString {
         switch self {
@@ -238,6 +239,7 @@ public enum NoticeKind: UInt32, CaseIterable, Sendable {
         case .alert: return "alert"
         case .enforce: return "enforce"
         case .guard: return "guard"
+        case .settings: return "settings"
         }
     }
 }
@@ -273,6 +275,7 @@ extension Notice {
         case .verdict: return .verdict
         case .alert: return .alert
         case .enforcement: return .enforce
+        case .settings: return .settings
         case .guardAttempt, .guarded: return .guard
         }
     }

@@ -15,11 +15,18 @@ struct AgentCommand: ParsableCommand {
             every record into a black box, shared memory that events, top and record read, and \
             writes alerts to what it opened at the start. It goes on until SIGTERM. Needs root.
 
+            Options outrank the configuration, /etc/reservewatch/reservewatch.conf and what is \
+            dropped into reservewatch.conf.d; one with errors is refused (reservewatch check).
+
             ALERTS
               One line each: warning, critical, resolved. kmsg is /dev/kmsg, stdout the
               standard output, anything else a path: a serial line (/dev/ttyS1) is what
               comes through when nothing else does. A place that does not take its line
               holds up nothing.
+
+            SIGHUP
+              Has the configuration read anew. One with errors changes nothing. Times
+              take effect at once, everything else at the next start; the log says which.
 
             EXAMPLES
               reservewatch agent --alert-to kmsg
@@ -28,14 +35,18 @@ struct AgentCommand: ParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("The black box, on a tmpfs.", valueName: "path"))
-    var box: String = BoxFile.usualPath
+    @OptionGroup var file: ConfigOptions
 
     @Option(
         help: ArgumentHelp(
-            "Size of the black box's history in KiB, a power of two from 64 to 1048576.",
+            "The black box, on a tmpfs; \(BoxFile.usualPath) by default.", valueName: "path"))
+    var box: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Size of the black box's history in KiB, a power of two from 64 to 1048576; 4096 by default.",
             valueName: "KiB"))
-    var boxSize: Int = 4096
+    var boxSize: Int?
 
     @Option(
         help: ArgumentHelp(
@@ -48,16 +59,16 @@ struct AgentCommand: ParsableCommand {
             "kmsg, stdout or a path that gets every alert; up to 4 of them.", valueName: "where"))
     var alertTo: [String] = []
 
-    @Option(help: "Alerts as text or json, one line each.")
-    var alertFormat: LineFormat = .text
+    @Option(help: "Alerts as text or json, one line each; text by default.")
+    var alertFormat: LineFormat?
 
     @Option(
         help: ArgumentHelp(
             "Write every event there as well: for a serial line.", valueName: "where"))
     var eventsTo: String?
 
-    @Option(help: "Those events as json or text.")
-    var eventsFormat: LineFormat = .json
+    @Option(help: "Those events as json or text; json by default.")
+    var eventsFormat: LineFormat?
 
     @Option(
         help: ArgumentHelp(
@@ -70,63 +81,65 @@ struct AgentCommand: ParsableCommand {
             valueName: "where"))
     var beatTo: String?
 
-    @Option(help: "Seconds between two summary lines, 0.1 to 3600.")
-    var interval: Double = 1
+    @Option(help: "Seconds between two summary lines, 0.1 to 3600; 1 by default.")
+    var interval: Double?
 
-    @Option(help: "Real-time priority, 1 to 99; 0: none.")
-    var priority: Int = 10
+    @Option(help: "Real-time priority, 1 to 99; 0: none; 10 by default.")
+    var priority: Int?
 
     @OptionGroup var watch: WatchOptions
     @OptionGroup var guarding: GuardOptions
 
     mutating func validate() throws {
-        guard BoxSize.isValid(ringBytes: boxSize << 10) else {
+        if let boxSize, !(64...1_048_576).contains(boxSize) || boxSize & (boxSize - 1) != 0 {
             throw ValidationError("--box-size \(boxSize) is not a power of two from 64 to 1048576.")
         }
-        guard interval >= 0.1, interval <= 3600 else {
+        if let interval, !(0.1...3600).contains(interval) {
             throw ValidationError("--interval \(interval) is not within 0.1 and 3600 seconds.")
         }
-        guard (0...99).contains(priority) else {
+        if let priority, !(0...99).contains(priority) {
             throw ValidationError("--priority \(priority) is not within 0 and 99.")
         }
-        guard alertTo.count <= 4 else {
+        guard alertTo.count <= AgentSettings.mostAlertPlaces else {
             throw ValidationError("--alert-to was given \(alertTo.count) times; 4 is the most.")
+        }
+        if let group, Group.number(group) == nil {
+            throw ValidationError("--group \(group): there is no such group.")
         }
     }
 
     func run() throws {
-        var settings = AgentSettings()
-        settings.box = .path(box)
-        settings.boxRingKiB = boxSize
-        settings.group = try groupNumber()
-        settings.alertsTo = alertTo
-        settings.alertFormat = alertFormat
-        settings.eventsTo = eventsTo
-        settings.eventsFormat = eventsFormat
-        settings.recordTo = recordTo
-        settings.beatTo = beatTo
-        settings.intervalMilliseconds = Int(interval * 1000)
-        settings.realTimePriority = Int32(priority)
-        watch.fill(&settings)
-        guarding.fill(&settings.guardRules)
+        let host = try HostSettings.load(file, over: overrides)
         do throws(WatchError) {
+            var settings = host.agent
+            try SettingsKeeper.start(beside: &settings, host, file, overrides)
             try AgentProgram.become(settings)
         } catch {
             throw leave(error)
         }
     }
 
-    /// From /etc/group itself: a static program has no way to ask other directories.
-    private func groupNumber() throws -> UInt32? {
-        let name = group ?? "reservewatch"
-        for line in (readFile("/etc/group", limit: 1 << 20) ?? "").split(separator: "\n") {
-            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
-            if fields.count >= 3, fields[0] == name, let number = UInt32(fields[2]) {
-                return number
-            }
-        }
-        guard let group else { return nil }
-        if let number = UInt32(group) { return number }
-        throw ValidationError("--group \(group): there is no such group.")
+    /// The options, over the files.
+    private var overrides: CommandLineSettings {
+        var line = CommandLineSettings()
+        func path(_ path: String?) -> String? { CommandLineSettings.absolute(path) }
+        line.set(BoxKeys.section, BoxKeys.path, "--box", path(box))
+        line.set(BoxKeys.section, BoxKeys.size, "--box-size", boxSize.map { "\($0)K" })
+        line.set(BoxKeys.section, BoxKeys.group, "--group", group)
+        line.set(
+            AlertKeys.section, AlertKeys.to, "--alert-to",
+            alertTo.map { ["kmsg", "stdout", "-"].contains($0) ? $0 : path($0) ?? $0 })
+        line.set(AlertKeys.section, AlertKeys.format, "--alert-format", alertFormat?.rawValue)
+        let agent = AgentKeys.section
+        line.set(agent, AgentKeys.eventsTo, "--events-to", path(eventsTo))
+        line.set(agent, AgentKeys.eventsFormat, "--events-format", eventsFormat?.rawValue)
+        line.set(agent, AgentKeys.recordTo, "--record-to", path(recordTo))
+        line.set(agent, AgentKeys.beatTo, "--beat-to", path(beatTo))
+        line.set(
+            agent, AgentKeys.interval, "--interval", interval.map { "\(Int($0 * 1000))ms" })
+        line.set(agent, AgentKeys.priority, "--priority", priority.map { "\($0)" })
+        watch.fill(&line)
+        guarding.fill(&line)
+        return line
     }
 }

@@ -10,11 +10,6 @@ import ReserveForward
 import ReserveKernel
 import ReserveSinks
 
-extension ConfigSchema {
-    /// Every section that there is, of all commands; a policy's are read by ReservePolicy.
-    static let host = ConfigSchema(ForwardConfig.sections, others: ["Policy", "Rule"])
-}
-
 struct ForwardCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "forward",
@@ -55,8 +50,11 @@ struct ForwardCommand: ParsableCommand {
             "The configuration, with PATH.d/*.conf; without it the host's own.", valueName: "path"))
     var config: String?
 
-    @Option(help: ArgumentHelp("The running agent's black box.", valueName: "path"))
-    var box: String = BoxFile.usualPath
+    @Option(
+        help: ArgumentHelp(
+            "The running agent's black box; by default where the configuration puts it.",
+            valueName: "path"))
+    var box: String?
 
     @Option(
         help: ArgumentHelp(
@@ -109,14 +107,15 @@ struct ForwardCommand: ParsableCommand {
 
     private func settings() throws(ForwardError) -> ForwardSettings {
         let tree = config.map { ConfigTree(file: $0) } ?? .usual
-        let configuration = tree.read(.host)
+        let configuration = tree.read(HostSettings.schema)
         for problem in configuration.problems { complain(plainText(problem.sentence)) }
         guard configuration.isValid else {
             throw .configuration(problems: configuration.problems.count)
         }
         var settings = ForwardSettings(configuration)
         settings.version = agentVersion
-        settings.box = box
+        settings.box =
+            box ?? configuration.section("Box").value(BoxKeys.path) ?? BoxFile.usualPath
         settings.isTest = test
         settings.command = Self.ownCommand
         if let state { settings.state = state }

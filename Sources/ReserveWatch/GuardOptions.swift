@@ -44,11 +44,12 @@ struct GuardOptions: ParsableArguments {
         }
     }
 
-    /// What was given replaces what is there.
-    func fill(_ rules: inout GuardRules) {
-        if let mode = `guard` { rules.processes = mode }
-        if let mode = guardSwapoff { rules.swapoff = mode }
-        if let mode = guardDisconnect { rules.disconnect = mode }
-        if !guardExcept.isEmpty { rules.exceptions = guardExcept }
+    /// Over the configuration.
+    func fill(_ line: inout CommandLineSettings) {
+        let section = GuardKeys.section
+        line.set(section, GuardKeys.processes, "--guard", `guard`?.rawValue)
+        line.set(section, GuardKeys.swapoff, "--guard-swapoff", guardSwapoff?.rawValue)
+        line.set(section, GuardKeys.disconnect, "--guard-disconnect", guardDisconnect?.rawValue)
+        line.set(section, GuardKeys.exceptions, "--guard-except", guardExcept)
     }
 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import ReserveAgent
 import ReserveBox
+import ReserveConfig
 import ReserveKernel
 import ReserveSinks
 import ReserveStore
@@ -37,6 +38,8 @@ struct MetricsCommand: ParsableCommand {
             """
     )
 
+    @OptionGroup var file: ConfigOptions
+
     @Option(
         help: ArgumentHelp(
             "Serve at this address; 127.0.0.1:9479 unless --textfile is given or systemd hands over sockets.",
@@ -47,8 +50,8 @@ struct MetricsCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write the page to this file, atomically.", valueName: "path"))
     var textfile: String?
 
-    @Option(help: "Seconds between two writes of that file, 1 to 3600.")
-    var interval: Double = 15
+    @Option(help: "Seconds between two writes of that file, 1 to 3600; 15 by default.")
+    var interval: Double?
 
     @Flag(help: "Write one page to standard output and end; 75 when no agent runs.")
     var once = false
@@ -56,8 +59,11 @@ struct MetricsCommand: ParsableCommand {
     @Option(help: "The format of that page: text or openmetrics.")
     var format: MetricsFormat = .text
 
-    @Option(help: ArgumentHelp("The running agent's black box.", valueName: "path"))
-    var box: String = BoxFile.usualPath
+    @Option(
+        help: ArgumentHelp(
+            "The running agent's black box; by default where the configuration puts it.",
+            valueName: "path"))
+    var box: String?
 
     @Option(
         help: ArgumentHelp(
@@ -80,7 +86,7 @@ struct MetricsCommand: ParsableCommand {
     var describe: MetricsDescription?
 
     mutating func validate() throws {
-        guard interval >= 1, interval <= 3600 else {
+        if let interval, !(1...3600).contains(interval) {
             throw ValidationError("--interval \(interval) is not within 1 and 3600 seconds.")
         }
         guard speed >= 0.1, speed <= 10000 else {
@@ -96,6 +102,12 @@ struct MetricsCommand: ParsableCommand {
             try printOut(Array(MetricsDocument.markdown.utf8))
             return
         }
+        // A recording has nothing to do with this host.
+        let settings =
+            try replay == nil
+            ? HostSettings.load(file, over: overrides).metrics
+            : MetricsSettings(
+                Configuration([overrides.text], schema: HostSettings.schema))
         var recording: RecordingFeed?
         do throws(StoreError) {
             if let replay {
@@ -107,33 +119,50 @@ struct MetricsCommand: ParsableCommand {
         }
         do {
             if let recording {
-                try serve(recording)
+                try serve(recording, settings)
             } else {
-                try serve(BoxFeed(path: box, forwardStatus: forwardStatus))
+                try serve(BoxFeed(path: settings.box, forwardStatus: forwardStatus), settings)
             }
         } catch let error as WatchError {
             throw leave(error)
         }
     }
 
-    private func serve<Feed: MetricsFeed & ~Copyable>(_ feed: consuming Feed) throws {
+    /// The options, over the files.
+    private var overrides: CommandLineSettings {
+        var line = CommandLineSettings()
+        let metrics = MetricsKeys.section
+        line.set(metrics, MetricsKeys.listen, "--listen", listen?.text)
+        line.set(
+            metrics, MetricsKeys.textfile, "--textfile", CommandLineSettings.absolute(textfile))
+        line.set(
+            metrics, MetricsKeys.interval, "--interval", interval.map { "\(Int($0 * 1000))ms" })
+        line.set(BoxKeys.section, BoxKeys.path, "--box", CommandLineSettings.absolute(box))
+        return line
+    }
+
+    private func serve<Feed: MetricsFeed & ~Copyable>(
+        _ feed: consuming Feed, _ settings: MetricsSettings
+    ) throws {
         if once {
-            try printOnce(feed)
+            try printOnce(feed, settings)
             return
         }
-        let file = textfile.map {
-            Textfile(path: $0, intervalNanoseconds: UInt64(interval * 1_000_000_000))
+        let file = settings.textfile.map {
+            Textfile(path: $0, intervalNanoseconds: settings.intervalNanoseconds)
         }
         var server = try MetricsServer(
-            feed: feed, address: listen, textfile: file, otherwise: .usual)
+            feed: feed, address: settings.listen, textfile: file, otherwise: .usual)
         try server.run()
     }
 
-    private func printOnce<Feed: MetricsFeed & ~Copyable>(_ feed: consuming Feed) throws {
+    private func printOnce<Feed: MetricsFeed & ~Copyable>(
+        _ feed: consuming Feed, _ settings: MetricsSettings
+    ) throws {
         var server = try MetricsServer(
             feed: feed, address: nil, textfile: nil, otherwise: nil)
         try printOut(server.page(format))
         // The page says so too, with reservewatch_up 0.
-        if server.problem != nil { throw WatchError.noAgent(path: box) }
+        if server.problem != nil { throw WatchError.noAgent(path: settings.box) }
     }
 }

@@ -26,10 +26,10 @@ struct PolicyExplain: ParsableCommand {
               reservewatch policy explain --config rules.conf
             """)
 
-    @OptionGroup var source: PolicySource
+    @OptionGroup var file: ConfigOptions
 
     func run() throws {
-        for line in try source.read().explanation { print(plainText(line)) }
+        for line in try HostSettings.load(file).rules.explanation { print(plainText(line)) }
         print("This version of the agent carries out no rules, whatever their mode.")
     }
 }
@@ -56,13 +56,13 @@ struct PolicySimulate: ParsableCommand {
     @Argument(help: "A recording made by record or by events --record, or an agent's black box.")
     var recording: String
 
-    @OptionGroup var source: PolicySource
+    @OptionGroup var file: ConfigOptions
 
     @Flag(help: "The lines of events (kind enforce) instead of text.")
     var json = false
 
     func run() throws {
-        let set = try source.read()
+        let set = try HostSettings.load(file).rules
         let records: RecordSource
         do throws(StoreError) {
             records = try RecordSource(path: recording)
@@ -77,29 +77,6 @@ struct PolicySimulate: ParsableCommand {
             printError("the output ended early: \(describe(errno: run.failure))")
             throw ExitCode(74)
         }
-    }
-}
-
-/// Where the rules are.
-struct PolicySource: ParsableArguments {
-    @Option(help: ArgumentHelp("The file with the rules.", valueName: "file"))
-    var config: String = "/etc/reservewatch/reservewatch.conf"
-
-    /// Reads it; every problem is printed with file and line.
-    func read() throws -> RuleSet {
-        guard let text = readFile(config, limit: 1 << 20) else {
-            throw leave(WatchError.input(path: config, errno: errno))
-        }
-        var problems: [RuleProblem] = []
-        let set = RuleSet.read(
-            PolicyFile.sections(text, file: config, problems: &problems), problems: &problems)
-        guard problems.isEmpty else {
-            for problem in problems {
-                printError(plainText("\(problem.place): \(problem.sentence)"))
-            }
-            throw ExitCode(65)
-        }
-        return set
     }
 }
 

@@ -34,13 +34,14 @@ struct Reservewatch: ParsableCommand {
               reservewatch doctor --btf vmlinux          what that one would, not running
               reservewatch prepare --dry-run             what would be changed, and why
               reservewatch policy simulate incident.rwr  what rules would have done
+              reservewatch check                         what is wrong with the configuration
 
             EXIT STATUS
                0  it did what was asked
                1  doctor found a signal missing, or could not read what it needs to know
               64  wrong usage
               65  the input is not what it was taken for: no recording, box or kernel;
-                  the journal of prepare is damaged; rules that cannot be understood
+                  the journal of prepare is damaged
               66  the input cannot be read; a secret, a certificate or a program is missing
               69  this kernel cannot be watched (no BPF, no BTF, too old), or cannot honour
                   a mode that was asked for
@@ -50,8 +51,8 @@ struct Reservewatch: ParsableCommand {
               75  no agent runs, or another one does, or it died; another prepare
                   or forward runs
               77  not permitted: not root, missing capability, lockdown
-              78  doctor found this host unfit to swap over NBD; prepare could not do,
-                  or undo, all that it should; the configuration is wrong
+              78  the configuration has errors; doctor found this host unfit to swap over
+                  NBD; prepare could not do, or undo, all that it should
             """,
         version: agentVersion,
         subcommands: [
@@ -59,6 +60,7 @@ struct Reservewatch: ParsableCommand {
             ReplayCommand.self, ReportCommand.self,
             MetricsCommand.self, ForwardCommand.self,
             DoctorCommand.self, PrepareCommand.self, PolicyCommand.self,
+            CheckCommand.self,
         ]
     )
 }

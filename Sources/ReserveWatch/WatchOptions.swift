@@ -43,6 +43,17 @@ struct WatchOptions: ParsableArguments {
     /// Whether anything was asked for that an agent which runs already may do otherwise.
     var isDefault: Bool { samplePeriod == nil && slow == nil && arm.isEmpty && ring == nil }
 
+    /// Over the configuration.
+    func fill(_ line: inout CommandLineSettings) {
+        let agent = AgentKeys.section
+        line.set(
+            agent, AgentKeys.samplePeriod, "--sample-period", samplePeriod.map { "\($0)ms" })
+        line.set(agent, AgentKeys.slow, "--slow", slow.map { "\($0)ms" })
+        line.set(agent, AgentKeys.arm, "--arm", arm.map(\.rawValue))
+        line.set(agent, AgentKeys.ring, "--ring", ring.map { "\($0)K" })
+    }
+
+    /// For an agent of a reader's own, which has no configuration.
     func fill(_ settings: inout AgentSettings) {
         if let samplePeriod { settings.samplePeriodMilliseconds = samplePeriod }
         if let slow { settings.slowMilliseconds = slow }
@@ -53,8 +64,11 @@ struct WatchOptions: ParsableArguments {
 
 /// Where a reader finds the agent.
 struct SourceOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The running agent's black box.", valueName: "path"))
-    var box: String = BoxFile.usualPath
+    @Option(
+        help: ArgumentHelp(
+            "The running agent's black box; by default where the configuration puts it.",
+            valueName: "path"))
+    var box: String?
 
     @Flag(
         name: .customLong("private"),
@@ -63,7 +77,7 @@ struct SourceOptions: ParsableArguments {
 
     func choice(_ watch: WatchOptions) -> LiveSource.Choice {
         var choice = LiveSource.Choice()
-        choice.boxPath = box
+        choice.boxPath = box ?? HostSettings.boxPath
         choice.isPrivate = isPrivate || !watch.isDefault
         watch.fill(&choice.settings)
         return choice

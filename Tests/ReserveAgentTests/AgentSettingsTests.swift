@@ -26,6 +26,8 @@ import Testing
         settings.guardRules.processes = .enforce
         settings.guardRules.swapoff = .off
         settings.guardRules.exceptions = ["/system.slice/a=b.service", "/admin"]
+        settings.exchange = AgentSettings.Exchange(file: 5, bell: 6)
+        settings.policy.criticalAfter = 3_000_000_000
         #expect(try AgentSettings(words: settings.words) == settings)
         #expect(try AgentSettings(words: AgentSettings().words) == AgentSettings())
     }
@@ -35,6 +37,7 @@ import Testing
         "box_ring_kib=32", "interval_ms=0", "sample_period_ms=x", "slow_ms=10001", "arm=weather",
         "guard=yes", "guard_swapoff=", "guard_except=/", "guard_except=nbd.service",
         "alert_format=xml", "box_descriptor=1", "group=adm", "parent=0", "priority=100",
+        "exchange=5", "exchange=1,2", "alert_hold_ms=100",
     ])
     func whatIsNoSettingIsRefusedByName(word: String) {
         do throws(AgentSettings.Problem) {

@@ -118,14 +118,6 @@ import Testing
         #expect(read.section("Agent").value(Example.most) == 3)
     }
 
-    @Test func sectionsOfAnotherReaderAreLeftToIt() {
-        let text = ConfigText([UInt8]("[Rule a]\nAny=thing\n[Agnet]\n".utf8), file: "f0")
-        let schema = ConfigSchema([ConfigSectionSchema("Agent", keys: [])], others: ["Rule"])
-        let found = Configuration([text], schema: schema)
-        #expect(found.sections.isEmpty)
-        #expect(found.problems.map(\.place.line) == [3])
-    }
-
     @Test func everyDefaultIsTakenByItsOwnKey() throws {
         for key in Example.schema.sections.flatMap(\.keys) {
             if let fallback = key.fallback { try key.check(fallback) }

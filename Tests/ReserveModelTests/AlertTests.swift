@@ -453,6 +453,44 @@ private struct Host {
     }
 }
 
+@Suite struct SettingsTests {
+    /// As the watch publishes them, so that a reader judges as it does.
+    @Test func timesThatWereSetAreThoseByWhichItJudges() {
+        var host = Host()
+        host.free = 1900
+        host.device.inFlight = 4
+        host.run(seconds: 2)
+        var settings = SettingsState()
+        settings.outcome = .taken
+        settings.policy.criticalAfter = 3_000_000_000
+        settings.policy.summaryInterval = 77
+        host.send(.settings(settings))
+        #expect(host.notices.count == 1)
+        #expect(host.model.policy.criticalAfter == 3_000_000_000)
+        // Each one's own.
+        #expect(host.model.policy.summaryInterval == Policy().summaryInterval)
+        host.enterReclaim()
+        let began = host.step
+        while host.alerts.count < 2 { host.stall(seconds: 0.1) }
+        #expect(host.alerts[1].level == .critical)
+        #expect(host.step - began == 30)
+    }
+
+    @Test func usualTimesAtTheStartAreNotWorthALine() {
+        var host = Host()
+        host.send(.settings(SettingsState()))
+        #expect(host.notices.isEmpty)
+        var other = SettingsState()
+        other.policy.alertHold = 9_000_000_000
+        host.send(.settings(other))
+        #expect(host.notices.count == 1)
+        #expect(host.notices[0].severity == .notice)
+        other.outcome = .refused
+        host.send(.settings(other))
+        #expect(host.notices[0].severity == .warning)
+    }
+}
+
 @Suite struct LateReaderTests {
     @Test func itGoesOnWhereTheWatchStands() {
         var host = Host.waiting()

@@ -354,4 +354,44 @@ import Testing
         let cut = text.withUnsafeBytes { KernelStack(id: 1, frames: 2, text: $0) }
         #expect(cut.innermostModule == nil)
     }
+
+    @Test func settingsComeBackAsTheyWereWritten() {
+        var record = rw_times()
+        record.header = rw_header(
+            stem: UInt16(RW_STEM_AGENT.rawValue), kind: UInt16(RW_AGENT_SETTINGS.rawValue),
+            size: 120, boot_ns: 5, cpu: 0, reserved: 0)
+        record.summary_interval_ns = 1
+        record.direct_reclaim_notice_ns = 2
+        record.stall_notice_ns = 3
+        record.critical_after_ns = 4
+        record.slow_request_ns = 5
+        record.time_left_warning_ns = 6
+        record.alert_hold_ns = 7
+        record.alert_update_ns = 8
+        record.alert_longest_update_ns = 9
+        record.exposure_update_ns = 10
+        record.outcome = RW_SETTINGS_REFUSED.rawValue
+        record.asked = 11
+        record.errors = 12
+        record.waiting = 13
+        let event = withUnsafeBytes(of: record) { RecordDecoder.decode($0) }
+        guard case .settings(let settings) = event.body else {
+            Issue.record("\(event.body)")
+            return
+        }
+        let policy = settings.policy
+        #expect(
+            [
+                policy.summaryInterval, policy.directReclaimNotice, policy.stallNotice,
+                policy.criticalAfter, policy.slowRequest, policy.timeLeftWarning,
+                policy.alertHold, policy.alertUpdate, policy.alertLongestUpdate,
+                policy.exposureUpdate,
+            ] == Array(1...10))
+        #expect(settings.outcome == .refused)
+        #expect([settings.asked, settings.errors, settings.waiting] == [11, 12, 13])
+        record.outcome = 99
+        let newer = withUnsafeBytes(of: record) { RecordDecoder.decode($0) }
+        guard case .settings(let unknown) = newer.body else { return }
+        #expect(unknown.outcome == .unknown(99))
+    }
 }

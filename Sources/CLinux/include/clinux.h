@@ -12,6 +12,8 @@
 #include "capabilities.h"
 #include "nbdnetlink.h"
 #include "process.h"
+#include "reader.h"
+#include "service.h"
 #include "writer.h"
 
 /// prctl(2) PR_SET_IO_FLUSHER: allocations of this process do not wait for I/O

@@ -18,6 +18,7 @@ struct rw_writer_state {
 	uint64_t last_ns; ///< from the time given with the last line to its last byte written
 	uint64_t worst_ns;
 	uint64_t waiting_bytes; ///< after an error nothing waits: what is not written is lost
+	uint64_t failed; ///< datagrams that were not taken; of a stream an error ends it
 	int32_t error; ///< errno that ended it, or 0
 	int32_t reserved;
 };

@@ -802,6 +802,34 @@ enum rw_agent_kind {
 	RW_AGENT_WAITER = 14, /* struct rw_waiter: the same */
 	RW_AGENT_SKIPPED = 15, /* struct rw_skipped, made by a reader or a recorder */
 	RW_AGENT_TABLE = 16, /* struct rw_table, one for each, each ten seconds when it changed */
+	RW_AGENT_SETTINGS = 17, /* struct rw_times, at the start and when they were read anew */
+};
+
+/* What came of a configuration that was read. */
+enum rw_settings_outcome {
+	RW_SETTINGS_STARTED = 1, /* the agent started with it */
+	RW_SETTINGS_TAKEN = 2, /* it was read anew, and holds */
+	RW_SETTINGS_REFUSED = 3, /* it was read anew and has errors: what held before still does */
+	RW_SETTINGS_UNANSWERED = 4, /* nobody has read it so far: what held before still does */
+};
+
+/* The times by which the host is judged and told of, as an administrator set them. */
+struct rw_times {
+	struct rw_header header;
+	rw_u64 summary_interval_ns; /* of the agent's own lines; each reader has its own */
+	rw_u64 direct_reclaim_notice_ns;
+	rw_u64 stall_notice_ns;
+	rw_u64 critical_after_ns;
+	rw_u64 slow_request_ns;
+	rw_u64 time_left_warning_ns;
+	rw_u64 alert_hold_ns;
+	rw_u64 alert_update_ns;
+	rw_u64 alert_longest_update_ns;
+	rw_u64 exposure_update_ns;
+	rw_u32 outcome; /* enum rw_settings_outcome */
+	rw_u32 asked; /* how often they were asked for since the agent started */
+	rw_u32 errors; /* of the configuration that was refused */
+	rw_u32 waiting; /* settings that are otherwise there, and wait for a restart */
 };
 
 /* What the watch itself cost the host, from its start on. */
@@ -1187,6 +1215,7 @@ _Static_assert(sizeof(struct rw_standing) == 208, "rw_standing");
 _Static_assert(sizeof(struct rw_taker) == 88, "rw_taker");
 _Static_assert(sizeof(struct rw_waiter) == 72, "rw_waiter");
 _Static_assert(sizeof(struct rw_skipped) == 48, "rw_skipped");
+_Static_assert(sizeof(struct rw_times) == 120, "rw_times");
 #endif
 
 #endif
