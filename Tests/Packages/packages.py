@@ -10,7 +10,9 @@ in a clean root of Debian they are installed, upgraded, removed and purged, with
 file. Needs root. The last line is "N passed, N failed"; exit status 1 when one failed.
 """
 
+import gzip
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -167,6 +169,7 @@ def older(package, directory):
     control = work / "DEBIAN/control"
     control.write_text(re.sub(r"^Version: .*$", "Version: 0.0.1", control.read_text(), flags=re.M))
     (work / "etc/default/reservewatch-agent").write_text("AGENT_OPTIONS=\n")
+    (work / CONFFILE).write_text("[Alerts]\nTo=stdout\n")
     (work / "usr/share/doc/reservewatch/gone").write_text("older\n")
     older = pathlib.Path(directory, "reservewatch_0.0.1_amd64.deb")
     subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", work, older], check=True,
@@ -175,7 +178,10 @@ def older(package, directory):
     return older
 
 
-CONFFILE = "etc/default/reservewatch-agent"
+CONFFILE = "etc/reservewatch/reservewatch.conf"
+OPTIONS = "etc/default/reservewatch-agent"
+# What an administrator made of it.
+MINE = "[Alerts]\nTo=/dev/kmsg\n"
 WANTS = "etc/systemd/system/multi-user.target.wants/reservewatch-agent.service"
 SOCKET = "etc/systemd/system/sockets.target.wants/reservewatch-metrics.socket"
 
@@ -210,6 +216,26 @@ def check_installed(root, before):
                for word in re.findall(r"^Documentation=file://(\S+)", unit.read_text(), re.M)
                if not root.path(word[1:]).exists()]
     check(not lacking, "every document that a unit names is there", *lacking)
+
+
+def check_read(root):
+    """What people read and type: pages for each command, completions that shells take."""
+    said = root.run("reservewatch", "check")
+    check(said.returncode == 0 and "0 errors, 0 warnings" in said.stdout,
+          "the configuration is right", said.stdout)
+    words = json.loads(root.run("reservewatch", "--experimental-dump-help").stdout)["command"]
+    commands = [each["commandName"] for each in words["subcommands"] if each["commandName"] != "help"]
+    pages = root.path("usr/share/man")
+    lacking = [name for name in [f"man1/reservewatch-{each}.1" for each in commands]
+               + ["man1/reservewatch.1", "man5/reservewatch.conf.5"]
+               if not (pages / (name + ".gz")).exists()]
+    check(len(commands) > 8 and not lacking, "each command has its page", *lacking)
+    text = gzip.decompress((pages / "man1/reservewatch-agent.1.gz").read_bytes()).decode()
+    check("OVERHEAD" in text and "EXIT STATUS" in text and r"\fB\-\-box\-size\fR" in text,
+          "with its options, what it costs and how it ends", text[:2000])
+    said = root.run("bash", "-c", ". /usr/share/bash-completion/completions/reservewatch && "
+                    "complete -p reservewatch")
+    check(said.returncode == 0 and "reservewatch" in said.stdout, "bash takes its completions", said.stdout)
 
 
 # In one go, for the agent ends with what started it. Each line of the answer is a fact.
@@ -287,20 +313,22 @@ def check_root(packages, archive, directory):
         said = root.run(*install, root.put(package))
         check(said.returncode == 0, "this one upgrades it", said.stdout[-2000:])
         check(not root.path("usr/share/doc/reservewatch/gone").exists(), "what it dropped is gone")
-        check("alert-to" in root.path(CONFFILE).read_text(), "a conffile that nobody touched is new")
+        check("\nTo=kmsg stdout\n" in root.path(CONFFILE).read_text(),
+              "a conffile that nobody touched is new")
         check_installed(root, before)
+        check_read(root)
         check_running(root)
 
         check_forward(root, install, forward)
 
         # The administrator's word: other options, no agent, but metrics.
         root.run(*install, root.put(past))
-        root.path(CONFFILE).write_text("AGENT_OPTIONS=mine\n")
+        root.path(CONFFILE).write_text(MINE)
         root.run("systemctl", "disable", "reservewatch-agent.service")
         root.run("systemctl", "enable", "reservewatch-metrics.socket")
         said = root.run(*install, root.put(package))
         check(said.returncode == 0, "an upgrade over an administrator's changes", said.stdout[-2000:])
-        check(root.path(CONFFILE).read_text() == "AGENT_OPTIONS=mine\n", "keeps the configuration")
+        check(root.path(CONFFILE).read_text() == MINE, "keeps the configuration")
         check(not os.path.islink(root.path(WANTS)), "keeps the agent disabled")
         check(os.path.islink(root.path(SOCKET)), "keeps the socket enabled")
 
@@ -317,8 +345,9 @@ def check_root(packages, archive, directory):
         left = [path for path in Tree(root.directory).less(before)
                 if "reservewatch" in path and not path.startswith("etc/systemd/")
                 and not path.startswith("var/lib/systemd/deb-systemd-helper")]
-        check(sorted(left) == [CONFFILE, CONFFILE + ".dpkg-dist"], "its configuration stays", *left)
-        check(root.path(CONFFILE).read_text() == "AGENT_OPTIONS=mine\n", "as it was")
+        check(sorted(left) == [OPTIONS, CONFFILE, CONFFILE + ".dpkg-dist"],
+              "its configuration stays", *left)
+        check(root.path(CONFFILE).read_text() == MINE, "as it was")
 
         said = root.run("dpkg", "--purge", "reservewatch")
         check(said.returncode == 0, "it is purged", said.stdout[-2000:])
