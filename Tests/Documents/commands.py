@@ -149,10 +149,9 @@ class Documents:
         disk = re.search(r"--device (\w+)", command)
         if disk and not os.path.exists(f"/sys/block/{disk[1]}"):
             allowed = {66}
-        # So is the host's configuration, where there is none.
-        if name == "policy" and "--config" not in command and not os.path.exists(
-                "/etc/reservewatch/reservewatch.conf"):
-            allowed = {66}
+        # What this kernel, or whoever is process 1 here, does not let be honoured is refused.
+        if "--guard" in command:
+            allowed = {0, 69}
         self.say(status in allowed, document, command,
                  f"status {status}\n      " + "\n      ".join(said.strip().split("\n")[-6:]))
 

@@ -345,7 +345,7 @@ def check_root(packages, archive, directory):
         left = [path for path in Tree(root.directory).less(before)
                 if "reservewatch" in path and not path.startswith("etc/systemd/")
                 and not path.startswith("var/lib/systemd/deb-systemd-helper")]
-        check(sorted(left) == [OPTIONS, CONFFILE, CONFFILE + ".dpkg-dist"],
+        check(sorted(left) == [OPTIONS, os.path.dirname(CONFFILE), CONFFILE, CONFFILE + ".dpkg-dist"],
               "its configuration stays", *left)
         check(root.path(CONFFILE).read_text() == MINE, "as it was")
 
