@@ -335,9 +335,9 @@ struct rw_ring rw_bpf_ring(struct rw_bpf *bpf)
 }
 
 // Parsing a kernel's BTF takes a few milliseconds and some megabytes, so it is kept
-// for one group of questions, until rw_btf_close().
-static struct btf *asked_btf;
-static bool asked_btf_is_file;
+// for one group of questions of one thread, until rw_btf_close().
+static _Thread_local struct btf *asked_btf;
+static _Thread_local bool asked_btf_is_file;
 
 // libbpf names what is wrong with a file by numbers of its own, above errno's, and by
 // such that mean something else for a file that could be opened.
