@@ -139,7 +139,7 @@ public struct Configuration: Sendable {
         }
         let words: [String]
         do throws(ConfigRefusal) {
-            words = key.count == .words ? try split(assignment.value) : [assignment.value]
+            words = key.count == .words ? try configWords(assignment.value) : [assignment.value]
             for word in words { try key.check(word) }
         } catch {
             // What people try behind a value.
@@ -190,7 +190,9 @@ public struct Configuration: Sendable {
 }
 
 /// Words between blanks; "..." keeps blanks together.
-private func split(_ text: String) throws(ConfigRefusal) -> [String] {
+///
+/// - Throws: that a quotation mark lacks its other.
+public func configWords(_ text: String) throws(ConfigRefusal) -> [String] {
     var words: [String] = []
     var word: String?
     var isQuoted = false

@@ -175,22 +175,8 @@ struct DestinationSettings: Equatable, Sendable {
 
     /// Words between blanks; "..." keeps blanks together.
     private mutating func takeCommand(_ value: String) -> String? {
-        var words: [String] = []
-        var word: String?
-        var isQuoted = false
-        for character in value {
-            if character == "\"" {
-                isQuoted.toggle()
-                word = word ?? ""
-            } else if !isQuoted, character == " " || character == "\t" {
-                if let whole = word { words.append(whole) }
-                word = nil
-            } else {
-                word = (word ?? "") + String(character)
-            }
-        }
-        if let word { words.append(word) }
-        guard !isQuoted else { return "a quotation mark lacks its other" }
+        let words: [String]
+        do throws(ConfigRefusal) { words = try configWords(value) } catch { return error.reason }
         guard let program = words.first, program.hasPrefix("/") else {
             return "it does not begin with the absolute path of a program"
         }

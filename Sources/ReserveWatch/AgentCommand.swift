@@ -5,6 +5,7 @@ import Glibc
 import ReserveAgent
 import ReserveBox
 import ReserveKernel
+import ReservePolicy
 
 struct AgentCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -91,7 +92,7 @@ struct AgentCommand: ParsableCommand {
     @OptionGroup var guarding: GuardOptions
 
     mutating func validate() throws {
-        if let boxSize, !(64...1_048_576).contains(boxSize) || boxSize & (boxSize - 1) != 0 {
+        if let boxSize, !BoxSize.isValid(ringBytes: boxSize << 10) {
             throw ValidationError("--box-size \(boxSize) is not a power of two from 64 to 1048576.")
         }
         if let interval, !(0.1...3600).contains(interval) {
@@ -112,6 +113,7 @@ struct AgentCommand: ParsableCommand {
         let host = try HostSettings.load(file, over: overrides)
         do throws(WatchError) {
             var settings = host.agent
+            if !host.rules.isIdle { printError(RuleSet.notCarriedOut) }
             try SettingsKeeper.start(beside: &settings, host, file, overrides)
             try AgentProgram.become(settings)
         } catch {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ReserveConfig
+import ReservePolicy
 import ReserveSinks
 
 /// What `reservewatch check` says, as text and as JSON.
@@ -21,7 +22,7 @@ struct CheckReport {
         if shows {
             lines += effective
             if configuration.errors == 0, !settings.rules.rules.isEmpty {
-                lines += [""] + settings.rules.explanation
+                lines += [""] + settings.rules.explanation + [RuleSet.notCarriedOut]
             }
             lines.append("")
         }

@@ -17,6 +17,12 @@ struct PolicyCommand: ParsableCommand {
         subcommands: [PolicyExplain.self, PolicySimulate.self])
 }
 
+extension RuleSet {
+    /// Said wherever rules are shown, or handed to an agent.
+    static let notCarriedOut =
+        "This version of the agent carries out no rules, whatever their mode."
+}
+
 struct PolicyExplain: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain",
@@ -30,7 +36,7 @@ struct PolicyExplain: ParsableCommand {
 
     func run() throws {
         for line in try HostSettings.load(file).rules.explanation { print(plainText(line)) }
-        print("This version of the agent carries out no rules, whatever their mode.")
+        print(RuleSet.notCarriedOut)
     }
 }
 

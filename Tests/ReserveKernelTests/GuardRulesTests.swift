@@ -7,19 +7,6 @@ import Testing
 @testable import ReserveKernel
 
 @Suite struct GuardRulesTests {
-    /// Debian's kernels, with nbd.ko loaded.
-    private var everything: KernelFacts {
-        var facts = KernelFacts()
-        facts.tracepoints = Set(KernelFacts.tracepointsAsked)
-        facts.functions = Set(KernelFacts.functionsAsked)
-        for (index, name) in KernelFacts.symbolsAsked.enumerated() {
-            facts.symbols[name] = UInt64(index + 1)
-        }
-        facts.modules = ["nbd"]
-        facts.nbdFamily = 30
-        return facts
-    }
-
     private func rules(
         _ processes: GuardMode?, _ swapoff: GuardMode? = nil, _ disconnect: GuardMode? = nil
     ) -> GuardRules {

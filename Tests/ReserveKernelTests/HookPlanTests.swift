@@ -5,20 +5,20 @@ import Testing
 
 @testable import ReserveKernel
 
-@Suite struct HookPlanTests {
-    /// A kernel that has everything, as Debian's 6.12 with nbd.ko loaded.
-    private var everything: KernelFacts {
-        var facts = KernelFacts()
-        facts.tracepoints = Set(KernelFacts.tracepointsAsked)
-        facts.functions = Set(KernelFacts.functionsAsked)
-        for (index, name) in KernelFacts.symbolsAsked.enumerated() {
-            facts.symbols[name] = UInt64(index + 1)
-        }
-        facts.modules = ["nbd"]
-        facts.nbdFamily = 30
-        return facts
+/// A kernel that has everything, as Debian's 6.12 with nbd.ko loaded.
+var everything: KernelFacts {
+    var facts = KernelFacts()
+    facts.tracepoints = Set(KernelFacts.tracepointsAsked)
+    facts.functions = Set(KernelFacts.functionsAsked)
+    for (index, name) in KernelFacts.symbolsAsked.enumerated() {
+        facts.symbols[name] = UInt64(index + 1)
     }
+    facts.modules = ["nbd"]
+    facts.nbdFamily = 30
+    return facts
+}
 
+@Suite struct HookPlanTests {
     private func choice(_ name: String, _ facts: KernelFacts) -> HookPlan.Choice? {
         HookPlan(facts: facts).choices.first { $0.name == name }
     }
