@@ -21,6 +21,8 @@ struct AlertSinks: ~Copyable {
     private var third: AlertSink?
     private var fourth: AlertSink?
     private var lines = AlertLines()
+    /// What the box is to keep of each alert.
+    var told = ToldRecords()
 
     /// Opens them all.
     init(_ names: [String], format: LineFormat) throws(WatchError) {
@@ -43,6 +45,7 @@ struct AlertSinks: ~Copyable {
 
     /// Hands one alert to every place. Does not allocate, does not wait.
     mutating func tell(_ notice: Notice, picture: borrowing Picture) {
+        told.note(notice, picture: picture)
         lines.write(notice, picture: picture)
         let since = notice.bootNanoseconds
         first?.put(lines, since: since)

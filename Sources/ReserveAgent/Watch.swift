@@ -338,8 +338,10 @@ public struct Watch: ~Copyable {
 
     /// Where verdict and alerts stand, when that changed: for those who come later.
     private mutating func tellStanding(_ now: UInt64) {
-        guard var record = sums.standing(of: stream.model.picture, at: now) else { return }
-        withUnsafeBytes(of: &record) { take($0) }
+        if var record = sums.standing(of: stream.model.picture, at: now) {
+            withUnsafeBytes(of: &record) { take($0) }
+        }
+        while var record = sinks.told.next() { withUnsafeBytes(of: &record) { take($0) } }
     }
 }
 

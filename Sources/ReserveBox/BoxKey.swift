@@ -82,6 +82,8 @@ enum BoxKey {
         case RW_AGENT_PROGRAM.rawValue, RW_AGENT_TABLE.rawValue:
             return .keep(key(header, hash(record, 24..<56)))
         case RW_AGENT_SINK.rawValue: return .keep(key(header, half(record, 88)))
+        // Its place, behind the track.
+        case RW_AGENT_TOLD.rawValue: return .keep(key(header, half(record, 56)))
         case RW_AGENT_STACK.rawValue: return .keep(key(header, half(record, 24)))
         case RW_AGENT_TAKER.rawValue:
             // comm, and context and entitlement behind the flags

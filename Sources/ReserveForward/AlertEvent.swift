@@ -11,6 +11,9 @@ public struct AlertEvent: Sendable, Equatable {
         case told
         /// It stood already when the box was opened; how it came to that was not seen.
         case found
+        /// The agent told it, and it was overwritten before it was read: from what the box keeps
+        /// of each alert, without the figures of that moment.
+        case kept
         /// The agent told of later incidents, and the end of this one was overwritten.
         case unseen
         /// Another agent watches now, and begins anew.

@@ -54,6 +54,8 @@ struct AlertReader: ~Copyable, BoxSink {
     /// What the model itself would tell, of this turn.
     private var pending: [Notice?] = [nil, nil]
     private var atOpening: Standing?
+    /// Alerts that the box keeps from before the first record of its ring.
+    private var keptAtOpening: [(told: ToldAlert, bootNanoseconds: UInt64)] = []
     private var isOpening = false
     private let bootID: String
 
@@ -76,6 +78,7 @@ struct AlertReader: ~Copyable, BoxSink {
         pending = [nil, nil]
         isOpening = true
         atOpening = nil
+        keptAtOpening = []
         guard !isSameWriter else { return }
         let isSameBoot = state.bootID == facts.bootID
         for event in state.open.compactMap({ $0 }) {
@@ -93,13 +96,22 @@ struct AlertReader: ~Copyable, BoxSink {
         let event = RecordDecoder.decode(record)
         model.apply(event, notices: &notices)
         notices.removeAll()
-        if case .standing(let standing) = event.body { atOpening = standing }
+        switch event.body {
+        case .standing(let standing): atOpening = standing
+        case .told(let told): keptAtOpening.append((told, event.bootNanoseconds))
+        default: break
+        }
     }
 
     mutating func statesEnded() {
         isOpening = false
+        // Of an agent that is read for the first time only what stands is told.
+        for kept in keptAtOpening where state.tracks[Int(kept.told.track.track.rawValue)] != nil {
+            settle(kept.told.track, at: kept.bootNanoseconds, .kept, kept.told)
+        }
+        keptAtOpening = []
         guard let standing = atOpening else { return }
-        settle(standing, at: model.picture.nowBootNanoseconds, isFound: true)
+        settle(standing, at: model.picture.nowBootNanoseconds, .found)
     }
 
     mutating func record(_ record: UnsafeRawBufferPointer) {
@@ -112,22 +124,26 @@ struct AlertReader: ~Copyable, BoxSink {
         }
         if !notices.isEmpty { notices.removeAll() }
         guard case .standing(let standing) = event.body else { return }
-        settle(standing, at: event.bootNanoseconds, isFound: false)
+        settle(standing, at: event.bootNanoseconds, .told)
         pending = [nil, nil]
     }
 
     // MARK: what is new
 
-    private mutating func settle(_ standing: Standing, at now: UInt64, isFound: Bool) {
+    private mutating func settle(
+        _ standing: Standing, at now: UInt64, _ cause: AlertEvent.Cause
+    ) {
         model.follow(standing)
         for index in 0..<2 {
             let track = standing.tracks[index]
             guard Int(track.track.rawValue) == index else { continue }
-            settle(track, at: now, isFound: isFound)
+            settle(track, at: now, cause)
         }
     }
 
-    private mutating func settle(_ track: Standing.Track, at now: UInt64, isFound: Bool) {
+    private mutating func settle(
+        _ track: Standing.Track, at now: UInt64, _ cause: AlertEvent.Cause, _ kept: ToldAlert? = nil
+    ) {
         let index = Int(track.track.rawValue)
         let seen = ReadState.Track(
             incident: track.incident, told: track.told, level: track.level)
@@ -136,7 +152,7 @@ struct AlertReader: ~Copyable, BoxSink {
             state.tracks[index] = seen
             isStateNews = true
             if track.level > .resolved {
-                tell(track, track.told == 1 && !isFound ? .told : .found, at: now, missed: 0)
+                tell(track, track.told == 1 ? cause : .found, at: now, missed: 0)
             }
             return
         }
@@ -151,11 +167,12 @@ struct AlertReader: ~Copyable, BoxSink {
             }
         }
         missedLines &+= missed
-        tell(track, isFound ? .found : .told, at: now, missed: missed)
+        tell(track, cause, at: now, missed: missed, kept)
     }
 
     private mutating func tell(
-        _ track: Standing.Track, _ cause: AlertEvent.Cause, at now: UInt64, missed: UInt64
+        _ track: Standing.Track, _ cause: AlertEvent.Cause, at now: UInt64, missed: UInt64,
+        _ kept: ToldAlert? = nil
     ) {
         let index = Int(track.track.rawValue)
         var alert = model.presentAlert(track.track, track, at: now)
@@ -168,10 +185,14 @@ struct AlertReader: ~Copyable, BoxSink {
             alert.findings = own.findings
             time = notice.bootNanoseconds
         }
+        if let kept {
+            alert.reasons = kept.reasons
+            alert.findings = kept.findings
+        }
         var event = AlertEvent()
         event.cause = cause
         event.missed = missed
-        describe(alert, told: track.told, at: time, &event)
+        describe(alert, told: track.told, at: time, kept?.state, &event)
         let open = state.open[index]
         if alert.peak == .critical {
             let isKnown = open?.incidentKey == event.incidentKey
@@ -209,10 +230,18 @@ struct AlertReader: ~Copyable, BoxSink {
 
     // MARK: what it says
 
+    /// - Parameter kept: how the host was; its figures of that moment are gone, and those of now
+    ///   explain nothing.
     private mutating func describe(
-        _ alert: Alert, told: UInt32, at now: UInt64, _ event: inout AlertEvent
+        _ alert: Alert, told: UInt32, at now: UInt64, _ kept: HostState?, _ event: inout AlertEvent
     ) {
         var picture = model.picture
+        if let kept {
+            picture = Picture()
+            picture.host = model.picture.host
+            picture.nowBootNanoseconds = now
+            picture.verdict.state = kept
+        }
         // The agent knows the clock as it was at its start, which may have been before it was
         // set. Of this boot we know better.
         let isThisBoot = picture.host.map { text($0.bootID) == bootID } ?? false
@@ -249,6 +278,7 @@ struct AlertReader: ~Copyable, BoxSink {
             ]
         }
         event.advice = "\(alert.reasons.advice)"
+        if kept != nil { event.writeLine(toldBefore: told > 0 ? told - 1 : 0) }
     }
 
     private func text(_ text: FixedText) -> String {
@@ -261,7 +291,7 @@ extension AlertEvent {
     fileprivate mutating func writeEnd() {
         let why: String
         switch cause {
-        case .told, .found, .test: return
+        case .told, .found, .kept, .test: return
         case .unseen: why = "the agent tells of a later incident"
         case .agentRestarted: why = "another agent watches since then"
         case .hostRestarted: why = "the host was booted anew"
@@ -270,22 +300,27 @@ extension AlertEvent {
         sentence =
             "RESOLVED \(track.word) #\(incident): it was \(peak.word) at its worst; when it ended "
             + "is not known: \(why); do: \(advice)"
-        writeLine()
+        writeLine(toldBefore: told)
     }
 
-    /// The line of something that no agent told: without evidence.
-    mutating func writeLine() {
-        let alert: [(String, JSONDocument)] = [
+    /// A line without evidence: of what no agent told, or of what was told long ago.
+    mutating func writeLine(toldBefore: UInt32) {
+        var alert: [(String, JSONDocument)] = [
             ("track", .string("\(track.word)")), ("level", .string("\(level.word)")),
             ("incident", .number(UInt64(incident))), ("peak", .string("\(peak.word)")),
-            ("since_boot_ns", .number(sinceBootNanoseconds)), ("told", .number(UInt64(told))),
-            ("reasons", .array([])), ("verdict", .string(verdict)), ("advice", .string(advice)),
+            ("since_boot_ns", .number(sinceBootNanoseconds)),
+            ("told", .number(UInt64(toldBefore))), ("reasons", .array(reasons.map { .string($0) })),
+            ("verdict", .string(verdict)),
         ]
+        for index in stride(from: 0, to: findings.count - 1, by: 2) {
+            alert.append((findings[index], .string(findings[index + 1])))
+        }
+        alert.append(("advice", .string(advice)))
         let line = JSONDocument.object([
             ("schema", .number(JSONLines.schemaVersion)), ("time", .string(timestamp(time))),
             ("boot_ns", .number(timeBootNanoseconds)), ("host", .string(host)),
             ("boot_id", .string(bootID)), ("kind", .string("alert")),
-            ("severity", .string("notice")), ("alert", .object(alert)),
+            ("severity", .string("\(level.severity.word)")), ("alert", .object(alert)),
         ])
         json = String(decoding: line.bytes.dropLast(), as: UTF8.self)
     }

@@ -57,7 +57,7 @@ public struct DeliveryTest {
         event.verdict = "unknown"
         event.advice = "nothing"
         event.sentence = "TEST: nothing is wrong; reservewatch forward --test sent this"
-        event.writeLine()
+        event.writeLine(toldBefore: 0)
         return event
     }
 

@@ -109,6 +109,17 @@ public struct Standing: Sendable {
     public init() {}
 }
 
+/// An alert as the agent told it, without the figures of that moment.
+public struct ToldAlert: Sendable {
+    /// As it stood with this alert.
+    public var track = Standing.Track()
+    public var state = HostState.unknown
+    public var reasons: Alert.Reasons = []
+    public var findings = Alert.Findings()
+
+    public init() {}
+}
+
 extension Standing: Equatable {
     public static func == (one: Standing, other: Standing) -> Bool {
         guard one.state == other.state,

@@ -55,6 +55,7 @@ public struct Event: Sendable {
         case sink(SinkState)
         case exposure(Exposure)
         case standing(Standing)
+        case told(ToldAlert)
         /// What the agent did by a rule, or would have done; and how each rule stands.
         case settings(SettingsState)
         case enforcement(Enforcement)

@@ -88,6 +88,8 @@ public struct Model: Sendable {
             notices.append(Notice(bootNanoseconds: now, severity: .warning, body: .oom(victim)))
         // Told by a report alone: the picture has the totals, and the tasks that are inside.
         case .reclaimTask, .pageTask: break
+        // For readers that keep an account of their own of what was told.
+        case .told: break
         case .swapUsage, .oomFreed, .kswapd, .reclaimWait, .slabTaken, .slabRefused, .slabCache,
             .socket, .socketGone, .socketDrop, .guardAttempt, .guarded, .guardReleased, .stack,
             .pressure, .program, .table, .selfAccount, .sink, .exposure, .standing, .takerTotal,

@@ -25,7 +25,7 @@ extension Model {
         // The agent's own records pass no ring.
         case .host, .hook, .counters, .tick, .stopped, .swapDevice, .swapTableRead, .pressure,
             .program, .table, .selfAccount, .sink, .exposure, .standing, .takerTotal, .waiterTotal,
-            .skipped, .settings, .enforcement, .enforceRule, .unknown, .malformed:
+            .told, .skipped, .settings, .enforcement, .enforceRule, .unknown, .malformed:
             return
         }
         picture.received[stem] &+= 1

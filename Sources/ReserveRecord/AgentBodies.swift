@@ -135,6 +135,21 @@ extension RecordDecoder {
         return standing
     }
 
+    static func told(_ record: rw_told) -> ToldAlert {
+        var told = ToldAlert()
+        told.track = track(record.track)
+        told.state = HostState(rawValue: UInt8(truncatingIfNeeded: record.state)) ?? .unknown
+        told.reasons = Alert.Reasons(rawValue: record.reasons)
+        told.findings.lostWire = finding(record.lost_wire)
+        told.findings.deadReceivePath = finding(record.dead_receive_path)
+        told.findings.silentServer = finding(record.silent_server)
+        return told
+    }
+
+    private static func finding(_ number: UInt8) -> Alert.Finding {
+        Alert.Finding(rawValue: number) ?? .cannotTell
+    }
+
     private static func track(_ record: rw_standing_track) -> Standing.Track {
         var track = Standing.Track()
         track.track = Alert.Track(rawValue: UInt8(truncatingIfNeeded: record.track)) ?? .pressure

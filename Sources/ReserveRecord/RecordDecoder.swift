@@ -110,6 +110,8 @@ public enum RecordDecoder {
             return load(bytes, rw_exposure.self).map { .exposure(exposure($0)) }
         case (RW_STEM_AGENT.rawValue, RW_AGENT_STANDING.rawValue):
             return load(bytes, rw_standing.self).map { .standing(standing($0)) }
+        case (RW_STEM_AGENT.rawValue, RW_AGENT_TOLD.rawValue):
+            return load(bytes, rw_told.self).map { .told(told($0)) }
         case (RW_STEM_AGENT.rawValue, RW_AGENT_TAKER.rawValue):
             return load(bytes, rw_taker.self).map { .takerTotal(takerTotal($0)) }
         case (RW_STEM_AGENT.rawValue, RW_AGENT_WAITER.rawValue):

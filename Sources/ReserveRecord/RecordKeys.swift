@@ -120,6 +120,8 @@ enum RecordKeys {
             return .latest(.single, kind: kind)
         case RW_AGENT_SINK.rawValue:
             return .latest(.number32(offset(\rw_sink.index)), kind: kind)
+        case RW_AGENT_TOLD.rawValue:
+            return .latest(.number32(offset(\rw_told.place)), kind: kind)
         case RW_AGENT_TAKER.rawValue:
             let comm = offset(\rw_taker.task.comm)
             let context = offset(\rw_taker.context)

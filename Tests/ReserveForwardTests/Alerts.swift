@@ -94,6 +94,19 @@ enum AgentRecord {
         return withUnsafeBytes(of: record) { [UInt8]($0) }
     }
 
+    static func told(
+        _ pressure: Track, state: HostState = .stalling, _ reasons: Alert.Reasons = .stopped,
+        at boot: UInt64
+    ) -> [UInt8] {
+        var record = rw_told()
+        record.header = header(RW_AGENT_TOLD, MemoryLayout<rw_told>.size, boot)
+        record.track = raw(pressure, 0)
+        record.state = UInt32(state.rawValue)
+        record.reasons = reasons.rawValue
+        record.lost_wire = Alert.Finding.confirmed.rawValue
+        return withUnsafeBytes(of: record) { [UInt8]($0) }
+    }
+
     private static func raw(_ track: Track, _ number: UInt32) -> rw_standing_track {
         rw_standing_track(
             track: number, level: UInt32(track.level.rawValue), incident: track.incident,

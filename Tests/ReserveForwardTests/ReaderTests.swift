@@ -118,6 +118,54 @@ private struct Agent: ~Copyable {
         #expect(agent.reader.missedIncidents == 2 && agent.reader.missedLines == 2)
     }
 
+    @Test func whatTheBoxKeepsOfAlertsIsToldWithItsTrueTimes() throws {
+        var agent = Agent()
+        agent.open(states: [AgentRecord.standing(Track(), at: 2)])
+        agent.tell(Self.warning, at: 100)
+        _ = agent.events()
+        // The reader was frozen: the ring has nothing of the outage any more.
+        agent.open(
+            isSame: true,
+            states: [
+                AgentRecord.told(Self.warning, at: 100),
+                AgentRecord.told(Self.critical, state: .deadlocked, .deadlocked, at: 250),
+                AgentRecord.told(Self.over, state: .calm, [], at: 900),
+                AgentRecord.standing(Self.over, at: 901),
+            ])
+        let events = agent.events()
+        #expect(events.map(\.cause) == [.kept, .kept])
+        #expect(events.map(\.level) == [.critical, .resolved])
+        #expect(events.map(\.timeBootNanoseconds) == [250, 900])
+        #expect(events.map(\.verdict) == ["deadlocked", "calm"])
+        #expect(events[0].reasons == ["deadlocked"])
+        #expect(events[0].findings.starts(with: ["lost_wire", "confirmed"]))
+        #expect(events[0].sentence.hasPrefix("CRITICAL pressure #1"))
+        #expect(events[0].sentence.contains("host is deadlocked (deadlocked)"))
+        let line = try #require(
+            try JSONSerialization.jsonObject(with: Data(events[0].json.utf8)) as? [String: Any])
+        #expect(line["severity"] as? String == "critical")
+        let alert = try #require(line["alert"] as? [String: Any])
+        #expect(alert["told"] as? Int == 1)
+        #expect(alert["lost_wire"] as? String == "confirmed")
+        // No figure of another moment.
+        #expect(alert["evidence"] == nil && alert["waiting"] == nil)
+        #expect(agent.reader.missedLines == 0 && agent.reader.missedIncidents == 0)
+        // In the ring they come behind the standing that told them already.
+        AgentRecord.told(Self.over, state: .calm, [], at: 900).withUnsafeBytes {
+            agent.reader.record($0)
+        }
+        #expect(agent.events().isEmpty)
+    }
+
+    @Test func whoComesForTheFirstTimeIsNotToldWhatIsOver() {
+        var agent = Agent()
+        agent.open(states: [
+            AgentRecord.told(Self.critical, at: 250), AgentRecord.told(Self.over, at: 900),
+            AgentRecord.standing(Self.over, at: 901),
+        ])
+        #expect(agent.events().isEmpty)
+    }
+
     @Test func anotherAgentEndsWhatTheOneBeforeItTold() {
         var agent = Agent()
         agent.open(states: [AgentRecord.standing(Track(), at: 2)])

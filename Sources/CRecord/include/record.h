@@ -803,6 +803,7 @@ enum rw_agent_kind {
 	RW_AGENT_SKIPPED = 15, /* struct rw_skipped, made by a reader or a recorder */
 	RW_AGENT_TABLE = 16, /* struct rw_table, one for each, each ten seconds when it changed */
 	RW_AGENT_SETTINGS = 17, /* struct rw_times, at the start and when they were read anew */
+	RW_AGENT_TOLD = 18, /* struct rw_told: an alert that was told, behind its rw_standing */
 };
 
 /* What came of a configuration that was read. */
@@ -918,6 +919,23 @@ struct rw_standing {
 	rw_u64 state_ns[RW_STATES]; /* in stays that are over, since the agent's start */
 	rw_u32 state_entries[RW_STATES]; /* how often the host came to be in it */
 	rw_u32 critical_incidents[2]; /* by track: those that were critical at some time */
+};
+
+/* A box keeps this many of the alerts that were told last. */
+#define RW_TOLD_KEPT 64
+
+/* An alert as it was told, without its figures: for a reader that froze with the host, and for
+ * whom the ring was overwritten meanwhile. */
+struct rw_told {
+	struct rw_header header;
+	struct rw_standing_track track;
+	rw_u32 place; /* the agent's alerts in their order, modulo RW_TOLD_KEPT */
+	rw_u32 state; /* the model's own numbers, as those of the findings and the reasons */
+	rw_u32 reasons;
+	rw_u8 lost_wire;
+	rw_u8 dead_receive_path;
+	rw_u8 silent_server;
+	rw_u8 reserved;
 };
 
 /* Sums that the watch keeps since its start. */
@@ -1212,6 +1230,7 @@ _Static_assert(sizeof(struct rw_table) == 80, "rw_table");
 _Static_assert(sizeof(struct rw_sink) == 144, "rw_sink");
 _Static_assert(sizeof(struct rw_exposure) == 112, "rw_exposure");
 _Static_assert(sizeof(struct rw_standing) == 208, "rw_standing");
+_Static_assert(sizeof(struct rw_told) == 72, "rw_told");
 _Static_assert(sizeof(struct rw_taker) == 88, "rw_taker");
 _Static_assert(sizeof(struct rw_waiter) == 72, "rw_waiter");
 _Static_assert(sizeof(struct rw_skipped) == 48, "rw_skipped");
