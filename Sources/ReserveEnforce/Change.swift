@@ -31,6 +31,7 @@ public enum Target: Equatable, Sendable {
 public struct Change: Equatable, Sendable {
     /// Kinds, in the order in which they are done; docs/prepare.md has a section for each.
     public enum Kind: String, Sendable {
+        case scheduler = "scheduler-off"
         case writebackThrottle = "wbt-off"
         case tcpReceive = "tcp-receive-bound"
         case socketReceive = "socket-receive-bound"

@@ -54,6 +54,9 @@ public struct Hand {
 
     public func present(_ target: Target) -> Reading {
         switch target {
+        case .file(let path) where path.hasSuffix("/queue/scheduler"):
+            // It lists what there is to choose from.
+            return files.chosenWord(path).map { .value($0) } ?? read(path)
         case .file(let path):
             return read(path)
         case .oomScore(let pid, let startTicks):

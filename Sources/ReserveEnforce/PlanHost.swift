@@ -15,7 +15,7 @@ public func plan(_ facts: SwapPathFacts, _ settings: PlanSettings = PlanSettings
     }
     var blockers: [String] = []
     for disk in facts.disks {
-        plan.changes += writebackThrottle(disk, &blockers)
+        plan.changes += scheduler(disk) + writebackThrottle(disk, &blockers)
     }
     plan.changes += receiveBounds(facts.memory, settings, &blockers)
     let processes = protected(facts)
@@ -47,7 +47,8 @@ private func onceEach(_ changes: [Change]) -> [Change] {
 
 /// Findings that a change answers, or that ``Plan/left`` tells in other words.
 private let answered: Set<String> = [
-    "client-killable", "local-server-killable", "wbt-on", "no-timeout", "timeout-unknown",
+    "client-killable", "local-server-killable", "wbt-on", "scheduler-on", "no-timeout",
+    "timeout-unknown",
     "timeout-alone", "rcvbuf-beyond-reserve", "rcvbuf-unknown", "min-free-changed",
     "min-free-unknown",
 ]
@@ -113,6 +114,23 @@ private func writebackThrottle(
             costs: "Writes to this disk are no longer held back for the sake of reads from it.",
             keep: "udev: ACTION==\"change\", KERNEL==\"\(disk.name)\", SUBSYSTEM==\"block\", "
                 + "ATTR{queue/wbt_lat_usec}=\"0\"")
+    ]
+}
+
+private func scheduler(_ disk: SwapPathFacts.NBDDisk) -> [Change] {
+    guard let scheduler = disk.scheduler, scheduler != "none" else { return [] }
+    return [
+        Change(
+            kind: .scheduler, target: .file("/sys/block/\(disk.name)/queue/scheduler"),
+            old: scheduler, new: "none",
+            bounds: "none or as it was; this disk only",
+            why: "A request that was sent in part when a signal came (the OOM killer's, a stop, a "
+                + "freeze) gets another tag from a scheduler; its reply is then taken for "
+                + "nobody's, and the connection is lost with the swap on it. Without a scheduler "
+                + "it keeps its tag.",
+            costs: "Requests are not sorted any more before they are sent.",
+            keep: "udev: ACTION==\"change\", KERNEL==\"\(disk.name)\", SUBSYSTEM==\"block\", "
+                + "ATTR{queue/scheduler}=\"none\"")
     ]
 }
 

@@ -53,6 +53,7 @@ extension SwapPathFacts.NBDDisk {
             ("io_timeout_ms", number(ioTimeoutMilliseconds)),
             ("timeout", timeout.json),
             ("wbt_lat_usec", number(wbtLatMicroseconds)),
+            ("scheduler", string(scheduler)),
             ("client", client.json),
             ("sockets", sockets.json),
         ])

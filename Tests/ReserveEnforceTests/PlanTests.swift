@@ -20,6 +20,19 @@ import Testing
         try #require(plan.left.first { $0.id == id }, "\(id) in \(plan.left.map(\.id))")
     }
 
+    @Test func theDisksSchedulerIsTakenOutAndPutBack() throws {
+        let tree = try HostTree.asInstalled()
+        try tree.write("/sys/block/nbd0/queue/scheduler", "[mq-deadline] none\n")
+        let scheduler = try change(.scheduler, look(tree))
+        #expect(scheduler.old == "mq-deadline" && scheduler.new == "none")
+        #expect(scheduler.undo == "echo mq-deadline >/sys/block/nbd0/queue/scheduler")
+        let hand = Hand(root: tree.root)
+        #expect(hand.present(scheduler.target) == .value("mq-deadline"))
+        #expect(hand.put(scheduler.target, "none") == 0)
+        #expect(hand.present(scheduler.target) == .value("none"))
+        #expect(!look(tree).changes.contains { $0.kind == .scheduler })
+    }
+
     @Test func aHostAsInstalledGetsTheWholeInOrderAndTheReserveLast() throws {
         let plan = look(try HostTree.asInstalled())
         #expect(

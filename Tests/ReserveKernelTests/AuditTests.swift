@@ -269,6 +269,17 @@ import Testing
         _ = try only("no-timeout", look(tree))
     }
 
+    @Test func aSchedulerIsFound() throws {
+        let tree = try HostTree()
+        try tree.write("/sys/block/nbd0/queue/scheduler", "[mq-deadline] kyber none\n")
+        let finding = try only("scheduler-on", look(tree))
+        #expect(finding.severity == .notice)
+        #expect(finding.found.contains("mq-deadline"))
+        #expect(finding.mend == "echo none >/sys/block/nbd0/queue/scheduler")
+        try tree.write("/sys/block/nbd0/queue/scheduler", "[none] mq-deadline\n")
+        #expect(!look(tree).findings.contains { $0.id == "scheduler-on" })
+    }
+
     @Test func writebackThrottlingIsFound() throws {
         let tree = try HostTree()
         try tree.write("/sys/block/nbd0/queue/wbt_lat_usec", "2000\n")

@@ -55,7 +55,7 @@ struct DiskContext {
     // MARK: The queue
 
     func queueFindings() -> [Finding] {
-        timeoutFindings() + writebackThrottle()
+        timeoutFindings() + writebackThrottle() + scheduler()
     }
 
     private func timeoutFindings() -> [Finding] {
@@ -152,6 +152,23 @@ struct DiskContext {
                     + "until earlier writes are answered, and the answers need that memory. Seen "
                     + "in deadlocked guests.",
                 mend: "echo 0 >\(file)")
+        ]
+    }
+
+    /// drivers/block/nbd.c: nbd_send_cmd() hands a request that was sent in part back to the block
+    /// layer, and a scheduler gives it another tag, under which the reply is not known.
+    private func scheduler() -> [Finding] {
+        guard let scheduler = disk.scheduler, scheduler != "none" else { return [] }
+        return [
+            Finding(
+                "scheduler-on", .notice, device,
+                found: "requests go through the I/O scheduler \(scheduler)",
+                why:
+                    "When a signal (a kill, a stop, a freeze) meets a task in the midst of sending "
+                    + "a request, the request comes back under another tag, and the connection "
+                    + "is lost with its swap when the reply comes. Without a scheduler it keeps "
+                    + "its tag.",
+                mend: "echo none >\(sysfs("queue/scheduler"))")
         ]
     }
 

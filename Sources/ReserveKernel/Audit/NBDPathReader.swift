@@ -16,6 +16,7 @@ struct NBDPathReader {
         disk.wbtLatMicroseconds =
             files.number("\(base)/queue/wbt_lat_usec")
             ?? (files.text("\(base)/queue/wbt_lat_usec")?.isEmpty == true ? 0 : nil)
+        disk.scheduler = files.chosenWord("\(base)/queue/scheduler")
         if let queues = files.entries("\(base)/mq")?.count, queues > 0 {
             disk.connections = queues
             disk.connectionsAtLeast = possibleCPUs().map { queues >= $0 } ?? true

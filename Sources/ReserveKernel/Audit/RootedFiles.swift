@@ -38,6 +38,15 @@ package struct RootedFiles {
         text(path)?.split(whereSeparator: \.isWhitespace).first.map(String.init)
     }
 
+    /// The word in brackets, of files that list what there is to choose from: "[none] bfq"; or
+    /// the only word that there is.
+    package func chosenWord(_ path: String) -> String? {
+        let words = text(path)?.split(whereSeparator: \.isWhitespace) ?? []
+        let chosen = words.first { $0.hasPrefix("[") && $0.hasSuffix("]") }
+        return chosen.map { String($0.dropFirst().dropLast()) }
+            ?? (words.count == 1 ? String(words[0]) : nil)
+    }
+
     package func number(_ path: String) -> UInt64? {
         word(path).flatMap { UInt64($0) }
     }

@@ -44,6 +44,8 @@ public struct SwapPathFacts: Equatable, Sendable {
         public var timeout: Timeout = .unknown("not read")
         /// /sys/block/nbdN/queue/wbt_lat_usec; 0 is off.
         public var wbtLatMicroseconds: UInt64?
+        /// The word in brackets of /sys/block/nbdN/queue/scheduler; nil: not readable.
+        public var scheduler: String?
         /// /sys/block/nbdN/pid: who set the device up, gone or not.
         public var setUpBy: Int32?
         public var client: Client = .unknown("not read")
