@@ -23,6 +23,8 @@ let package = Package(
     targets: [
         .target(name: "CRecord", cSettings: c),
         .target(name: "CLinux", cSettings: c),
+        // The hands: threads and the keeper, which act on the host and take it back.
+        .target(name: "CHand", dependencies: ["CRecord", "CLinux"], cSettings: c),
         .target(
             name: "CBPF",
             dependencies: ["CRecord"],
@@ -57,8 +59,8 @@ let package = Package(
         .target(
             name: "ReserveAgent",
             dependencies: [
-                "CBPF", "CLinux", "CRecord", "ReserveBox", "ReserveKernel", "ReserveModel",
-                "ReserveRecord", "ReserveSinks",
+                "CBPF", "CHand", "CLinux", "CRecord", "ReserveBox", "ReserveKernel",
+                "ReserveModel", "ReservePolicy", "ReserveRecord", "ReserveSinks",
             ],
             swiftSettings: swift),
         // Not a part of the sinks: the watch links those, and is locked into memory whole.
@@ -100,6 +102,10 @@ let package = Package(
             path: "Tests/Lab/Runner", swiftSettings: swift),
         .testTarget(
             name: "ReserveModelTests", dependencies: ["ReserveModel"], swiftSettings: swift),
+        // The hands without the watch, for tests to end in every way.
+        .executableTarget(
+            name: "handtrial", dependencies: ["CHand"], path: "Tests/Hand", cSettings: c),
+        .testTarget(name: "ReserveHandTests", dependencies: ["handtrial"], swiftSettings: swift),
         .testTarget(
             name: "ReservePolicyTests", dependencies: ["ReserveModel", "ReservePolicy"],
             swiftSettings: swift),
@@ -127,7 +133,10 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(
             name: "ReserveAgentTests",
-            dependencies: ["CLinux", "CRecord", "ReserveAgent", "ReserveKernel", "ReserveModel"],
+            dependencies: [
+                "CLinux", "CRecord", "ReserveAgent", "ReserveKernel", "ReserveModel",
+                "ReservePolicy",
+            ],
             swiftSettings: swift),
         // Runs the built program as a user would; `swift test` builds it first.
         .testTarget(name: "CommandTests", swiftSettings: swift),

@@ -9,6 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+_Static_assert(RW_CAP_DAC_READ_SEARCH == CAP_DAC_READ_SEARCH, "linux/capability.h");
+_Static_assert(RW_CAP_KILL == CAP_KILL, "linux/capability.h");
+_Static_assert(RW_CAP_NET_ADMIN == CAP_NET_ADMIN, "linux/capability.h");
 _Static_assert(RW_CAP_IPC_LOCK == CAP_IPC_LOCK, "linux/capability.h");
 _Static_assert(RW_CAP_SYS_PTRACE == CAP_SYS_PTRACE, "linux/capability.h");
 _Static_assert(RW_CAP_SYS_ADMIN == CAP_SYS_ADMIN, "linux/capability.h");

@@ -3,6 +3,7 @@
 import ReserveBox
 import ReserveKernel
 import ReserveModel
+import ReservePolicy
 import ReserveSinks
 
 /// Everything that the watch is told at its start, and the words in which the command hands
@@ -40,6 +41,8 @@ public struct AgentSettings: Sendable, Equatable {
     public var realTimePriority: Int32 = 10
     /// The process with which the watch ends; nil: it outlives its parent.
     public var parent: Int32?
+    /// By which it acts on the host.
+    public var rules = RuleSet()
 
     public struct Exchange: Sendable, Equatable {
         public var file: Int32
@@ -94,7 +97,7 @@ public struct AgentSettings: Sendable, Equatable {
         words.append("priority=\(realTimePriority)")
         if let parent { words.append("parent=\(parent)") }
         if let exchange { words.append("exchange=\(exchange.file),\(exchange.bell)") }
-        return words
+        return words + rules.words
     }
 
     private static let guardWords: [(String, GuardRules.Rule)] = [
@@ -103,13 +106,25 @@ public struct AgentSettings: Sendable, Equatable {
 
     /// Reads such words; what is not named keeps its default.
     public init(words: [String]) throws(Problem) {
+        var sections: [(word: String, section: RuleSet.Section)] = []
         for word in words {
             guard let equals = word.firstIndex(of: "=") else {
                 throw Problem(word: word, reason: "it is no name=value")
             }
             let name = String(word[..<equals])
             let value = String(word[word.index(after: equals)...])
+            if name == "rule" || name == "policy" {
+                sections.append(
+                    (word, RuleSet.section(word: value, isRule: name == "rule")))
+                continue
+            }
             if let reason = take(name, value) { throw Problem(word: word, reason: reason) }
+        }
+        var problems: [RuleProblem] = []
+        rules = RuleSet.read(sections.map(\.section), problems: &problems)
+        if let problem = problems.first {
+            let word = sections.first { $0.section.title == problem.place }?.word
+            throw Problem(word: word ?? problem.place, reason: problem.sentence)
         }
         if let reason = conflict {
             throw Problem(word: words.joined(separator: " "), reason: reason)

@@ -77,7 +77,7 @@ public struct Stream: ~Copyable {
         guard !notices.isEmpty else { return }
         for index in notices.indices {
             let notice = notices[index]
-            if case .alert = notice.body { alerted(notice, model.picture) }
+            if notice.isForAlerts { alerted(notice, model.picture) }
             guard kinds.contains(notice.kind) else { continue }
             switch format {
             case .json: json.write(notice, picture: model.picture) { output.append($0) }
@@ -97,6 +97,18 @@ public struct Stream: ~Copyable {
 
     public mutating func finish(withinMilliseconds limit: Int32) {
         output.finish(withinMilliseconds: limit)
+    }
+}
+
+extension Notice {
+    /// What people are to be told where alerts go: these, and what was done to the host.
+    fileprivate var isForAlerts: Bool {
+        switch body {
+        case .alert: return true
+        case .enforcement(let act):
+            return act.outcome == .done || act.outcome == .failed
+        default: return false
+        }
     }
 }
 

@@ -34,6 +34,8 @@ public struct Watch: ~Copyable {
     private var manager: ServiceManager?
     /// Only where somebody reads the configuration for us.
     private var exchange: SettingsExchange?
+    /// Only with rules.
+    private var hands: Hands?
     private var beat = UserRecords.Beat()
     private var own = UserRecords.Own()
     private var sums = SumRecords()
@@ -46,6 +48,8 @@ public struct Watch: ~Copyable {
     private let settings: AgentSettings
     /// Which connections there were when those who are to be guarded were searched for.
     private var guardMark: UInt64
+    /// The hook table's line, made beforehand.
+    private var keeperGone = rw_hook()
 
     /// From one turn of the loop to the next.
     private static let beat: UInt64 = 100_000_000
@@ -53,10 +57,13 @@ public struct Watch: ~Copyable {
 
     /// Opens, loads, attaches, rehearses, then locks itself into memory.
     public init(_ settings: AgentSettings, version: String) throws(WatchError) {
-        let facts = try KernelFacts.discover()
         try refuseLockout(settings.guardRules)
         let signals = rw_open_signals()
         if signals < 0 { throw .resources(operation: "watch for signals", errno: signals) }
+        // First of all: the keeper begins as a copy of what is here by now.
+        var leftOver: [rw_enforce] = []
+        var hands = try Hands.open(settings, leftOver: &leftOver)
+        let facts = try KernelFacts.discover()
         // What else the policy has comes with the record of settings, as it does to readers.
         var policy = Policy()
         policy.summaryInterval = settings.policy.summaryInterval
@@ -82,6 +89,7 @@ public struct Watch: ~Copyable {
         let vmstat = try VmstatFallback(missing: missing)
         let zoneinfo: ZoneinfoFallback? =
             missing & UInt64(RW_KNOWN_ZONES.rawValue) != 0 ? try ZoneinfoFallback() : nil
+        try hands?.rehearse()
         self.settings = settings
         guardMark = kernel.guardMark
         self.zoneinfo = zoneinfo
@@ -97,17 +105,25 @@ public struct Watch: ~Copyable {
         self.swaps = swaps
         marks = OwnMarks(kernel)
         self.kernel = kernel
+        self.hands = hands
         pressure = PressureFile()
         exposure = ExposureFiles()
         // Before the rights go: without them the kernel tells less.
         own.memory = self.kernel.memory
         var protections = Survival.protect(realTimePriority: settings.realTimePriority)
         protections.append(Survival.dropCapabilities(self.kernel))
-        open(protections, version: version)
+        if let keeper = self.hands?.keeper {
+            protections.append(Survival.keeper(pid: keeper, lives: true))
+            protections.append(Survival.hands(capabilities: self.hands?.capabilities ?? 0))
+            keeperGone = UserRecords.hook(Survival.keeper(pid: keeper, lives: false))
+        }
+        open(protections, version: version, leftOver)
     }
 
     /// Tells who watches, and with what.
-    private mutating func open(_ protections: [HookPlan.Choice], version: String) {
+    private mutating func open(
+        _ protections: [HookPlan.Choice], version: String, _ leftOver: [rw_enforce]
+    ) {
         var host = UserRecords.host(settings: settings.kernelSettings, version: version)
         withUnsafeBytes(of: &host) { take($0) }
         for choice in kernel.choices + protections {
@@ -116,6 +132,12 @@ public struct Watch: ~Copyable {
         }
         var times = SettingsRecord.make(settings.policy, RW_SETTINGS_STARTED)
         withUnsafeBytes(of: &times) { take($0) }
+        for act in leftOver {
+            var record = act
+            record.header = EnforceRecords.header(
+                RW_ENFORCE_ACT, MemoryLayout<rw_enforce>.size, act.header.boot_ns)
+            withUnsafeBytes(of: &record) { take($0) }
+        }
         readSwaps()
         // Everything that an incident will want is done once now: its code and memory are
         // there, and so are the buffers that the kernel takes at a first write.
@@ -163,6 +185,8 @@ public struct Watch: ~Copyable {
         // one moment; then what that put into the ring.
         kernel.reportFinally()
         drain()
+        hands?.finish(withinMilliseconds: 1000)
+        tellActs(rw_boot_ns())
         tellSecond(rw_boot_ns(), isLast: true)
         tellTotals(rw_boot_ns(), isLast: true)
         tell(RW_AGENT_STOPPED)
@@ -228,6 +252,7 @@ public struct Watch: ~Copyable {
         lastTurn = now
         box.beat(beat.count, at: now)
         beatLine?.beat(at: now)
+        if hands?.beat(stream.model.picture, at: now) == true { tellKeeperGone() }
         if kernel.guardMark != guardMark {
             guardMark = kernel.guardMark
             kernel.searchGuarded()
@@ -255,6 +280,8 @@ public struct Watch: ~Copyable {
         // A summary is made of the totals of its own moment.
         if now >= nextTotals || stream.model.isSummaryDue(at: now) { tellTotals(now) }
         tell(RW_AGENT_TICK)
+        hands?.decide(stream.model.picture, at: now)
+        tellActs(now)
         tellStanding(now)
         sinks.flush(now)
         stream.flush()
@@ -268,6 +295,23 @@ public struct Watch: ~Copyable {
             recording?.take(record)
             stream.take(record) { notice, picture in sinks.tell(notice, picture: picture) }
         }
+    }
+
+    /// What came of acts, and what of each rule is otherwise than before.
+    private mutating func tellActs(_ now: UInt64) {
+        while var record = hands?.next(at: now) {
+            withUnsafeBytes(of: &record) { take($0) }
+        }
+        while var record = hands?.nextRule(at: now) {
+            withUnsafeBytes(of: &record) { take($0) }
+        }
+    }
+
+    /// Nothing may be left standing that nobody would take back: the hands see to that.
+    private mutating func tellKeeperGone() {
+        var hook = keeperGone
+        hook.header.boot_ns = rw_boot_ns()
+        withUnsafeBytes(of: &hook) { take($0) }
     }
 
     /// What the kernel is asked for each second only: pressure, and of our own programs.

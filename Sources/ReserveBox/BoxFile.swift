@@ -87,7 +87,7 @@ public enum BoxFile {
     }
 
     /// The directory of a box, for root and the group.
-    private static func makeDirectory(of path: String, group: UInt32?) throws(BoxError) {
+    public static func makeDirectory(of path: String, group: UInt32?) throws(BoxError) {
         guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { return }
         let directory = String(path[..<slash])
         if mkdir(directory, 0o750) == 0 {

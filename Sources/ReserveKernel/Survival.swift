@@ -68,6 +68,22 @@ public enum Survival {
         return write(descriptor, "-1000", 5) == 5 ? 0 : -errno
     }
 
+    /// The process that takes back what a rule did, should this one die.
+    public static func keeper(pid: Int32, lives: Bool) -> HookPlan.Choice {
+        var choice = line("agent.keeper", "process \(pid)", lives ? 0 : -ESRCH)
+        if !lives { choice.reason = "it ended, or stands still: rules freeze and stop nothing" }
+        return choice
+    }
+
+    /// What the threads that carry out rules, and their keeper, may do: as much as the rules need.
+    public static func hands(capabilities: UInt64) -> HookPlan.Choice {
+        let names = [
+            (RW_CAP_DAC_READ_SEARCH, "dac_read_search"), (RW_CAP_KILL, "kill"),
+            (RW_CAP_NET_ADMIN, "net_admin"), (RW_CAP_SYS_PTRACE, "sys_ptrace"),
+        ].filter { capabilities >> UInt64($0.0) & 1 != 0 }.map(\.1)
+        return line("agent.hands", names.joined(separator: ", "), 0)
+    }
+
     private static func line(_ name: String, _ path: String, _ result: Int32) -> HookPlan.Choice {
         HookPlan.Choice(
             stem: RW_STEM_AGENT.rawValue, name: name, path: result == 0 ? path : "", programs: [],

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
+
 /// Why the watch cannot start, in one sentence, with the way out.
 ///
 /// Each case has an exit status of its own (sysexits.h), documented in the
@@ -41,6 +43,8 @@ public enum WatchError: Error, Equatable, Sendable {
     case listen(address: String, errno: Int32)
     /// A mode that was asked for, and that this kernel cannot honour.
     case modeRefused(setting: String, reason: String, remedy: String)
+    /// What a rule's mode promises this kernel, or these privileges, do not allow.
+    case ruleRefused(rule: String, mode: String, operation: String, errno: Int32)
     /// A limit of the host was met while starting.
     case resources(operation: String, errno: Int32)
 
@@ -48,7 +52,8 @@ public enum WatchError: Error, Equatable, Sendable {
     public var exitStatus: Int32 {
         switch self {
         case .notPermitted: return 77  // EX_NOPERM
-        case .kernelUnsuitable, .modeRefused: return 69  // EX_UNAVAILABLE
+        case .ruleRefused(_, _, _, let errno) where errno == EPERM || errno == EACCES: return 77
+        case .kernelUnsuitable, .modeRefused, .ruleRefused: return 69  // EX_UNAVAILABLE
         case .output, .terminal: return 73  // EX_CANTCREAT
         case .input: return 66  // EX_NOINPUT
         case .notARecording, .notAKernel, .notABox, .notAJournal: return 65  // EX_DATAERR
@@ -103,6 +108,9 @@ public enum WatchError: Error, Equatable, Sendable {
             return "cannot listen on \(address): \(describe(errno: errno)); name another --listen"
         case .modeRefused(let setting, let reason, let remedy):
             return "\(setting) cannot be honoured: \(reason); \(remedy)"
+        case .ruleRefused(let rule, let mode, let operation, let errno):
+            return "rule \(rule) cannot keep its Mode=\(mode): cannot \(operation): "
+                + "\(describe(errno: errno)); mend that, or set Mode=off"
         case .resources(let operation, let errno):
             return "cannot \(operation): \(describe(errno: errno))"
         }

@@ -116,10 +116,16 @@ extension Rule {
                 "below 100% the kernel reclaims at once, which may wait for the swap that stands "
                     + "still")
         }
+        if action != .memoryHigh {
+            notes.append(
+                "a process that is hit while it sends a request may cost the swap its connection "
+                    + "(docs/kernel-defects.md, 6), unless the swap's disk has no I/O scheduler: "
+                    + "reservewatch prepare")
+        }
         if action == .rescue {
             notes.append(
-                "tried in a few trials only, and not by this program. What survives is prepared "
-                    + "before: reservewatch prepare")
+                "tried in few runs only (docs/enforcement.md). What survives is prepared before: "
+                    + "reservewatch prepare")
         }
         return notes
     }

@@ -37,6 +37,7 @@ public struct AlertLines: ~Copyable {
     }
 
     public mutating func write(_ notice: Notice, picture: borrowing Picture) {
+        if case .enforcement(let act) = notice.body { return write(act, notice, picture: picture) }
         guard case .alert(let alert) = notice.body else { return }
         let pageKB = UInt64(picture.host?.pageSizeBytes ?? 4096) / 1024
         begin(notice.bootNanoseconds, picture)
@@ -63,6 +64,35 @@ public struct AlertLines: ~Copyable {
         kmsgJSON.close()
         kmsgJSON.close()
         kmsgJSON.byte(UInt8(ascii: "\n"))
+    }
+
+    /// What was done to the host, as an alert is told.
+    private mutating func write(
+        _ act: Enforcement, _ notice: Notice, picture: borrowing Picture
+    ) {
+        let pageKB = UInt64(picture.host?.pageSizeBytes ?? 4096) / 1024
+        begin(notice.bootNanoseconds, picture)
+        text.enforcementLine(act, picture: picture, pageKB: pageKB)
+        text.byte(UInt8(ascii: "\n"))
+        writeJSON(notice, picture)
+        kmsgText.clear()
+        kmsgText.kmsgLevel(.warning)
+        kmsgText.enforcementLine(act, picture: picture, pageKB: pageKB)
+        kmsgText.cut(to: Self.kmsgBytes - 1)
+        kmsgText.byte(UInt8(ascii: "\n"))
+        // Names full of what must be escaped may be six times as long: then without them.
+        writeKmsgJSON(act, picture, isBrief: false)
+        if kmsgJSON.count > Self.kmsgBytes { writeKmsgJSON(act, picture, isBrief: true) }
+    }
+
+    private mutating func writeKmsgJSON(
+        _ act: Enforcement, _ picture: borrowing Picture, isBrief: Bool
+    ) {
+        kmsgJSON.clear()
+        kmsgJSON.kmsgLevel(.warning)
+        kmsgJSON.text("{\"kind\":\"enforce\",\"enforce\":{")
+        kmsgJSON.enforcement(act, picture: picture, isBrief: isBrief)
+        kmsgJSON.text("}}\n")
     }
 
     /// The line with which a place is opened: who watches, and how the host is.

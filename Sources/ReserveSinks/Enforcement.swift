@@ -126,13 +126,16 @@ extension EnforceChoice {
 }
 
 extension ByteWriter {
-    mutating func enforcement(_ act: Enforcement, picture: borrowing Picture) {
+    mutating func enforcement(
+        _ act: Enforcement, picture: borrowing Picture, isBrief: Bool = false
+    ) {
         field("rule", foreign: act.rule)
         field("mode", word: act.mode.word)
         field("act", word: act.verb.word)
         field("result", word: act.outcome.word)
         field("reason", word: act.reason.word)
         if act.serial > 0 { field("serial", act.serial) }
+        if isBrief { return }
         if !act.target.isEmpty { field("target", foreign: act.target) }
         if act.victim.tid != 0 {
             open("victim")

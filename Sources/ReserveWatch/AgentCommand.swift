@@ -17,7 +17,9 @@ struct AgentCommand: ParsableCommand {
             writes alerts to what it opened at the start. It goes on until SIGTERM. Needs root.
 
             Options outrank the configuration, /etc/reservewatch/reservewatch.conf and what is \
-            dropped into reservewatch.conf.d; one with errors is refused (reservewatch check).
+            dropped into reservewatch.conf.d; one with errors is refused (reservewatch check). It \
+            acts on the host by the rules in it, as far as their modes allow (reservewatch policy \
+            explain); without rules on nothing.
 
             ALERTS
               One line each: warning, critical, resolved. kmsg is /dev/kmsg, stdout the
@@ -33,6 +35,7 @@ struct AgentCommand: ParsableCommand {
               reservewatch agent --alert-to kmsg
               reservewatch agent --alert-to kmsg --alert-to /dev/ttyS1 --alert-format json
               reservewatch agent --box /run/reservewatch/box --box-size 16384 --group adm
+              reservewatch agent --config rules.conf --alert-to kmsg
             """
     )
 
@@ -113,7 +116,7 @@ struct AgentCommand: ParsableCommand {
         let host = try HostSettings.load(file, over: overrides)
         do throws(WatchError) {
             var settings = host.agent
-            if !host.rules.isIdle { printError(RuleSet.notCarriedOut) }
+            settings.rules = host.rules
             try SettingsKeeper.start(beside: &settings, host, file, overrides)
             try AgentProgram.become(settings)
         } catch {

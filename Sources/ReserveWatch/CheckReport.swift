@@ -22,7 +22,7 @@ struct CheckReport {
         if shows {
             lines += effective
             if configuration.errors == 0, !settings.rules.rules.isEmpty {
-                lines += [""] + settings.rules.explanation + [RuleSet.notCarriedOut]
+                lines += [""] + settings.rules.explanation
             }
             lines.append("")
         }

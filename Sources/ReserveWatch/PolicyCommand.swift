@@ -13,14 +13,8 @@ import ReserveStore
 struct PolicyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "policy",
-        abstract: "Rules to act by, in words and over a recording; not carried out yet.",
+        abstract: "Rules by which the agent acts on the host: in words, and over a recording.",
         subcommands: [PolicyExplain.self, PolicySimulate.self])
-}
-
-extension RuleSet {
-    /// Said wherever rules are shown, or handed to an agent.
-    static let notCarriedOut =
-        "This version of the agent carries out no rules, whatever their mode."
 }
 
 struct PolicyExplain: ParsableCommand {
@@ -36,7 +30,6 @@ struct PolicyExplain: ParsableCommand {
 
     func run() throws {
         for line in try HostSettings.load(file).rules.explanation { print(plainText(line)) }
-        print(RuleSet.notCarriedOut)
     }
 }
 

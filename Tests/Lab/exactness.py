@@ -100,6 +100,7 @@ OTHERS = [
     r"the journal has the alerts, from the agent", r"and from the kernel's log",
     r"no watchdog ended a unit",
     r"report agrees with .*", r"prepared(: .*)?", r"undone(: .*)?",
+    r"rules: .*", r"rescue: .*",
 ]
 
 HEAD = """# Exactness

@@ -70,7 +70,11 @@ was given up, by the first function that is no lock and no sleep; the stacks are
 
 """
 
-ENFORCED = ("receive-flood-prepared", "receive-flood-unprepared", "loads-only-prepared", "loads-only")
+ENFORCED = (
+    "receive-flood-prepared", "receive-flood-unprepared",
+    "receive-flood-deadlock", "receive-flood-rescue",
+    "loads-only-prepared", "loads-only", "loads-only-rescue",
+    "wire-pull-enforced", "wire-pull-enforced-scheduler", "series-enforced")
 
 
 def all_results(directories):
@@ -188,7 +192,7 @@ def actions(path):
                 body = json.loads(line)["enforce"]
             except (ValueError, KeyError):
                 continue
-            done[f"{body.get('action', '-')} {body.get('result', '-')}"] += 1
+            done[f"{body['act']} {body['result']}"] += 1
     return done
 
 

@@ -161,6 +161,7 @@ private func read(_ text: String, name: String = "r") -> (rule: Rule?, problems:
         #expect(text.contains("It only tells and counts"))
         #expect(text.contains("It does so."))
         #expect(text.contains("saved no host"))
+        #expect(text.contains("no I/O scheduler"))
         #expect(text.contains("sshd"))
     }
 }

@@ -7,6 +7,9 @@
 #include <stdint.h>
 
 /// Numbers of capabilities, linux/capability.h; a set has bit N for number N.
+#define RW_CAP_DAC_READ_SEARCH 2
+#define RW_CAP_KILL 5
+#define RW_CAP_NET_ADMIN 12
 #define RW_CAP_IPC_LOCK 14
 #define RW_CAP_SYS_PTRACE 19
 #define RW_CAP_SYS_ADMIN 21

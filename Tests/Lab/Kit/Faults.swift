@@ -12,11 +12,15 @@ public struct Faults: Equatable, Sendable {
     /// When the guest kills its nbd-client, which stays in the foreground then.
     public var clientKillAfter: Int?
     public var slowWire: SlowWire?
+    /// A rule of the agent may end the swap's connection.
+    public var mayEndConnection = false
 
     public init() {}
 
     /// The swap is lost on the way: what a shell has there, it has no more.
-    public var losesSwap: Bool { serverKillAfter != nil || clientKillAfter != nil }
+    public var losesSwap: Bool {
+        serverKillAfter != nil || clientKillAfter != nil || mayEndConnection
+    }
 
     /// Reads "rate_kbit=32000 delay_ms=20": what nbdkit's filters make of each request.
     public struct SlowWire: Equatable, Sendable {
@@ -58,6 +62,9 @@ public struct Faults: Equatable, Sendable {
         case "server_stop_after_s": serverStopAfter = number
         case "server_stop_for_s": serverStopFor = number ?? 0
         case "server_kill_after_s": serverKillAfter = number
+        case "may_end_connection":
+            mayEndConnection = value == "yes"
+            return ["yes", "no"].contains(value)
         case "client_kill_after_s": clientKillAfter = number
         case "slow_wire":
             slowWire = SlowWire.parse(value)

@@ -82,6 +82,12 @@ public struct Scenario: Equatable, Sendable {
     public var deadlockForSeconds = 0
     /// What the watch must make of the run; nothing where absent.
     public var critical: Critical?
+    /// Rules by which the agent acts: a file below `rules`, without its `.conf`.
+    public var rules: String?
+    /// The I/O scheduler of the NBD disks; nil: the kernel's own choice.
+    public var scheduler: String?
+    /// What they may do in this scenario.
+    public var acts = Acts.any
     /// Names of /proc/sys with their values: "net.ipv4.tcp_mem=1 2 3".
     public var sysctls: [String] = []
     /// What the run must bring about, or else it showed nothing.
@@ -100,6 +106,13 @@ public struct Scenario: Equatable, Sendable {
             }
             return .within(seconds: seconds)
         }
+    }
+
+    public enum Acts: String, Sendable {
+        case any
+        /// Nothing that is for good, and all else is taken back.
+        case undone
+        case none
     }
 
     public enum Expectation: String, Sendable {
@@ -272,6 +285,15 @@ public struct Scenario: Equatable, Sendable {
             guard value.range(of: "^[a-z0-9_.]+=[0-9 ]+$", options: .regularExpression) != nil
             else { return false }
             sysctls.append(value)
+        case "scheduler": scheduler = value
+        case "rules":
+            guard value.range(of: "^[a-z-]+$", options: .regularExpression) != nil else {
+                return false
+            }
+            rules = value
+        case "acts":
+            guard let some = Acts(rawValue: value) else { return false }
+            acts = some
         case "doctor": doctor = value == "yes"
         case "sockets": sockets = value == "yes"
         case "guard": guarding = value == "yes"

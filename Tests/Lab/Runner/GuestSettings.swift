@@ -51,6 +51,7 @@ struct GuestSettings {
             ("JAM", scenario.jammed ? "yes" : "no"),
             ("SCRAPED", scenario.scrapeSeconds == nil ? "" : Scraper.guest),
             ("VMSCAN", scenario.trace ? "yes" : "no"),
+            ("RULES", scenario.rules ?? ""), ("SCHEDULER", scenario.scheduler ?? ""),
             ("AGENT_COMMAND", agentCommand),
         ]
     }

@@ -58,6 +58,9 @@ struct Initramfs {
             ] where isWanted {
                 try Self.copy("\(lab)/guest/\(part)", to: "\(root)/\(part)")
             }
+            if let rules = scenario.rules {
+                try Self.copy("\(lab)/rules/\(rules).conf", to: "\(root)/rules.conf")
+            }
             if scenario.doctor || scenario.sockets || scenario.guarding || scenario.serverIsLocal {
                 try placeServer(in: root)
             }

@@ -271,6 +271,9 @@ struct Lab {
         if scenario.preparesByCommand, scenario.host == "prepared" {
             rows += PreparedChecks(run: run).rows()
         }
+        if scenario.rules != nil, run.watch != nil {
+            rows += EnforceChecks(run: run, readings: readings).rows()
+        }
         if scenario.doctor {
             rows += try DoctorChecks(run: run, lab: lab).rows()
         } else if scenario.guarding {

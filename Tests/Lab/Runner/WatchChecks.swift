@@ -77,6 +77,18 @@ struct WatchChecks {
     private func rightsRows() -> [Row] {
         guard let words = run.guest.mark("AGENT") else { return [] }
         let held = words.split(separator: " ").filter { $0.hasPrefix("CapPrm:") }
+        if run.scenario.rules != nil {
+            // The loop and the reaper have none; together the rest has what is told.
+            let sets = held.compactMap { UInt64($0.dropFirst(7), radix: 16) }
+            let told = EnforceChecks(run: run, readings: readings).toldCapabilities
+            return [
+                .check(
+                    "watch: its threads have the capabilities that it tells",
+                    sets.contains(0) && told != nil && sets.reduce(0, |) == told,
+                    held.joined(separator: ", "),
+                    note: told.map { "told: " + String($0, radix: 16) } ?? "none was told")
+            ]
+        }
         return [
             .check(
                 "watch: no thread of it has a capability", held == ["CapPrm:0000000000000000"],

@@ -54,6 +54,7 @@ struct WatchProgram {
             // What guest/jammed has blocked before.
             words.append("--alert-to \(SerialLine.jammed.device) --alert-to /jam/tty")
         }
+        if agent != nil, scenario.rules != nil { words.append("--config /rules.conf") }
         words += [scenario.agentOptions, options]
         return words.filter { !$0.isEmpty }.joined(separator: " ")
     }

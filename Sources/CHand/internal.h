@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef RESERVEWATCH_HAND_INTERNAL_H
+#define RESERVEWATCH_HAND_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "include/hand.h"
+
+// ---- the journal ----
+
+#define JOURNAL_MAGIC 0x646e61687772ull // "rwhand"
+#define JOURNAL_VERSION 1u
+#define JOURNAL_ENTRIES 64
+#define KEPT_RESULTS 64
+
+enum entry_state {
+	ENTRY_FREE = 0,
+	ENTRY_CLAIMED = 1, // being filled in: nothing was done
+	ENTRY_PLANNED = 2, // whole: from here on the act may have been done
+	ENTRY_STANDS = 3,
+	ENTRY_UNDOING = 4,
+};
+
+/// One act that stands, or may stand.
+struct entry {
+	_Atomic uint32_t state;
+	uint32_t serial;
+	uint32_t rule;
+	uint8_t verb; // the act: freeze, memory_high, stop
+	uint8_t reserved[3];
+	char rule_name[RW_RULE_BYTES];
+	char target[RW_PATH_BYTES];
+	char path[256]; // below the hierarchy's mount; for the next agent
+	uint64_t file_inode; // of cgroup.freeze or memory.high; another one is another cgroup
+	int32_t descriptor; // of that file, or a pidfd: watch and keeper share the table
+	int32_t pid;
+	uint64_t start_ticks; // of the process
+	char comm[RW_NAME_BYTES];
+	char old[24]; // what was there, as it is written back
+	char new[24]; // what we wrote
+	uint64_t deadline_boot_ns;
+	_Atomic uint32_t failures; // attempts to take it back that failed
+	uint32_t padding;
+};
+
+struct journal {
+	uint64_t magic;
+	uint32_t version;
+	int32_t watch_pid;
+	char boot_id[40];
+	char mount[128]; // of the cgroup hierarchy
+	_Atomic uint64_t beat_boot_ns; // the loop's last turn
+	_Atomic uint64_t keeper_boot_ns; // the keeper's
+	_Atomic uint32_t ending; // the watch ends in order
+	_Atomic uint32_t keeper_ended;
+	// What the keeper took back, for the watch to tell, or for the next one.
+	_Atomic uint32_t kept_head;
+	_Atomic uint32_t kept_tail;
+	_Atomic uint32_t kept_lost;
+	uint32_t padding;
+	struct entry entries[JOURNAL_ENTRIES];
+	struct rw_enforce kept[KEPT_RESULTS];
+};
+
+struct journal *journal_create(const char *path, int *descriptor, struct rw_hand_failure *failure);
+/// A free entry of a thread's own part, claimed. NULL: none. One part, one thread: an entry that
+/// was taken back meanwhile is then not another's by the time its act is over.
+#define ACT_ENTRIES 0, 48
+#define LOOK_ENTRIES 48, 16
+struct entry *journal_claim(struct journal *journal, uint32_t first, uint32_t count);
+struct entry *journal_find(struct journal *journal, uint32_t serial, uint8_t verb);
+/// Takes one act back. 0, or a negative errno; -EAGAIN: another does, or it does not stand.
+/// `foreign`: somebody else had changed it, and it was left so.
+int entry_undo(struct journal *journal, struct entry *entry, bool *foreign);
+/// What an undoing is told as.
+void entry_describe(const struct entry *entry, uint8_t reason, struct rw_enforce *act);
+void journal_keep(struct journal *journal, const struct rw_enforce *act);
+
+// ---- files and processes; nothing here allocates in user space ----
+
+uint64_t file_inode(int descriptor);
+/// The whole of a small file, NUL terminated, without trailing blanks. Length or -errno.
+int read_small(int descriptor, char *text, size_t capacity);
+int read_small_at(int directory, const char *path, char *text, size_t capacity);
+int write_small(int descriptor, const char *text);
+int send_signal(int pidfd, int signal);
+uint64_t free_pages(void);
+/// comm, start and whether it is a kernel thread, from /proc/PID/stat. 0 or -errno.
+struct process {
+	int pid;
+	int state; // 'R', 'S', 'D', 'T', 't', 'Z', ...
+	uint64_t start_ticks;
+	bool is_kernel;
+	char comm[RW_NAME_BYTES];
+};
+int read_process(int proc, int pid, struct process *process);
+
+// ---- cgroups ----
+
+/// A rule's cgroup. The descriptors keep their numbers when the cgroup is made anew.
+struct group {
+	char path[256]; // below the mount; "" not found
+	int directory;
+	int freeze;
+	int kill;
+	int procs;
+	int high;
+	int current;
+	_Atomic int error; // errno with which it was not found; 0
+	_Atomic uint64_t inode; // of the directory
+};
+
+int find_mount(char *mount, size_t capacity);
+void group_init(struct group *group);
+/// Finds it, now or again. 0 or -errno.
+int group_bind(struct group *group, int mount, const char *place);
+/// Whether `path` is that cgroup or below it.
+bool is_below(const char *path, const char *group);
+
+// ---- who is there ----
+
+#define CANDIDATES 16
+
+struct candidate {
+	struct process process;
+	int pidfd;
+	int statm;
+	uint64_t own_pages;
+	uint64_t seen_boot_ns;
+	_Atomic uint32_t taken; // killed or stopped by us
+};
+
+/// Who is in a group: made by one thread, used by another that must not wait for it.
+struct census {
+	struct candidate lists[2][CANDIDATES];
+	uint32_t counts[2];
+	_Atomic uint32_t present; // which of the lists
+	_Atomic uint32_t borrowed; // somebody uses descriptors of the present list
+	// Members; of them protected, or not known: nobody may be told to be unprotected unseen.
+	_Atomic uint32_t members;
+	_Atomic uint32_t protected_members;
+	_Atomic uint64_t seen_boot_ns;
+	int retired[4 * CANDIDATES]; // to be closed once nobody borrows
+	uint32_t retired_count;
+};
+
+struct protection {
+	const struct rw_hand_settings *settings;
+	_Atomic uint32_t clients[RW_HAND_CLIENTS];
+	int own_pid;
+	int keeper_pid;
+};
+
+bool is_protected(const struct protection *protection, int proc, const struct process *process);
+void census_take(struct census *census, const struct group *group, int proc,
+		 const struct protection *protection);
+#define TAKEN 1
+#define WOULD_BE_TAKEN 2
+/// The largest that is not taken; it gets the mark. NULL: nobody. Between borrow and return.
+struct candidate *census_largest(struct census *census, uint32_t mark);
+void census_borrow(struct census *census);
+void census_return(struct census *census);
+
+struct owner {
+	struct process process;
+	uint64_t unread_pages;
+};
+/// The process whose TCP sockets hold the most unread. 0, -ESRCH: nobody holds any.
+int find_socket_owner(int diag, int proc, const struct protection *protection, struct owner *owner);
+/// sock_diag(7) SOCK_DESTROY. 0 or -errno.
+int end_connection(int diag, const struct rw_directive *directive);
+int try_end_connection(int diag);
+
+// ---- threads ----
+
+/// One producer, one consumer; memory from the start.
+struct ring {
+	_Atomic uint32_t head;
+	_Atomic uint32_t tail;
+	uint32_t capacity; // a power of two
+	uint32_t size;
+	uint8_t *slots;
+	_Atomic uint32_t bell;
+};
+
+int ring_open(struct ring *ring, uint32_t capacity, uint32_t size);
+bool ring_put(struct ring *ring, const void *item);
+bool ring_take(struct ring *ring, void *item);
+/// Sleeps until something is put, at most so long.
+void ring_wait(struct ring *ring, int milliseconds);
+
+/// A victim on its way to process_mrelease(2).
+struct reaping {
+	struct rw_directive directive;
+	struct rw_enforce act;
+	int pidfd;
+	int statm;
+	int closes; // the descriptors are the reaper's to close
+	uint64_t resident_pages; // before; UINT64_MAX not known
+};
+
+/// Bits of capabilities, by who needs them for these rules.
+struct needs {
+	uint64_t act;
+	uint64_t look;
+	uint64_t keeper;
+};
+
+struct rw_hand {
+	struct rw_hand_settings settings;
+	struct needs needs;
+	struct journal *journal;
+	int journal_descriptor;
+	char path[256]; // of the journal
+	int mount;
+	int proc;
+	int diag; // for SOCK_DESTROY
+	int diag_dump; // for the dump of sockets
+	int keeper_pid;
+	uint64_t netns;
+	struct protection protection;
+	struct group groups[RW_HAND_RULES];
+	struct census censuses[RW_HAND_RULES];
+	_Atomic uint32_t host_state;
+	_Atomic uint32_t no_keeper; // it is gone: nothing may stand
+	uint64_t keeper_seen; // by the loop: the keeper's last beat, and for how long it is that
+	uint64_t keeper_stale_ns;
+	uint64_t last_beat_ns;
+	struct ring to_act, to_look, to_reap;
+	struct ring from_act, from_look, from_reap;
+	_Atomic uint32_t reaper_lock; // two threads hand victims over
+	_Atomic uint32_t lost; // results that found no room
+	_Atomic uint32_t closing;
+	_Atomic uint32_t running; // threads
+};
+
+void refuse(struct rw_enforce *act, uint8_t reason);
+void fail(struct rw_enforce *act, int error);
+void answer(struct rw_hand *hand, struct ring *results, const struct rw_directive *directive,
+	    struct rw_enforce *act);
+void set_held(struct rw_enforce *act, uint64_t pages, uint64_t seen);
+
+// Acts that stand.
+bool may_stand(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act);
+void freeze(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act);
+void limit_memory(struct rw_hand *hand, const struct rw_directive *directive,
+		  struct rw_enforce *act);
+void stop(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act,
+	  const struct process *process, int pidfd);
+void take_back(struct rw_hand *hand, struct ring *results, const struct rw_directive *directive);
+
+// Acts that are for good. The first two answer by themselves, or have the reaper do it.
+void hit_largest(struct rw_hand *hand, const struct rw_directive *directive,
+		 struct rw_enforce *act);
+void hit_socket_owner(struct rw_hand *hand, const struct rw_directive *directive,
+		      struct rw_enforce *act);
+void kill_cgroup(struct rw_hand *hand, const struct rw_directive *directive,
+		 struct rw_enforce *act);
+void end_one_connection(struct rw_hand *hand, const struct rw_directive *directive,
+			struct rw_enforce *act);
+void reap(struct rw_hand *hand, struct reaping *reaping);
+/// process_mrelease(2), as often as it takes. 0 or -errno.
+int release_memory(int pidfd);
+
+void describe(const struct rw_hand *hand, const struct rw_directive *directive,
+	      struct rw_enforce *act);
+void *act_thread(void *hand);
+void *look_thread(void *hand);
+void *reap_thread(void *hand);
+void undo_all(struct rw_hand *hand, struct ring *results, uint8_t reason);
+void settle_thread(const struct rw_hand *hand, uint64_t capabilities);
+int start_keeper(struct rw_hand *hand);
+uint64_t now_ns(void);
+
+#endif
