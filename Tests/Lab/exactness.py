@@ -94,7 +94,7 @@ OTHERS = [
     r"attempt .*", r"nobody else is told of", r"refused at the start: .*", r"hook of guard\..*",
     r"who is guarded, .*", r"all that was refused did nothing",
     r"nothing was waited for in vain", r"an unlocked server is kept by its cgroup, and let go",
-    r"unit .*", r"the unit's protections hold", r"a restart keeps the black box",
+    r"unit .*", r"unit's .*", r"the unit's protections hold", r"a restart keeps the black box",
     r"metrics of the socket's service tell of the incident",
     r"a critical alert reached the Alertmanager outside, .*",
     r"the journal has the alerts, from the agent", r"and from the kernel's log",

@@ -10,7 +10,8 @@ struct SystemdChecks {
 
     func rows() -> [Row] {
         guard run.outcome == .completed else { return [] }
-        return unitRows() + protectionRows() + [metricsRow()] + alertRows() + journalRows()
+        return unitRows() + protectionRows() + [metricsRow(), reloadRow()] + alertRows()
+            + journalRows()
     }
 
     /// "unit <pid>,success,0,active,running,<invocation>,;" of each, before and after, in the order
@@ -55,6 +56,17 @@ struct SystemdChecks {
                     && (Int(told["box_replays"] ?? "") ?? 0) > 0,
                 box, note: "\(told["box_replays"] ?? "-") summaries in box.old"),
         ]
+    }
+
+    /// systemctl reload, with a value that counts at once and with one that is none.
+    private func reloadRow() -> Row {
+        let words = run.guest.mark("RELOADED") ?? "absent"
+        let told = Report.settings(words)
+        return .check(
+            "unit's reload: a value counts, an error is told, the agent goes on",
+            words.contains("SlowRequest=3s=0") && (Int(told["taken"] ?? "") ?? 0) > 0
+                && told["refused"] == "1" && told["pid"] == told["was"],
+            words, note: "by the journal")
     }
 
     private func metricsRow() -> Row {
