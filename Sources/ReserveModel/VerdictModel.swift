@@ -222,6 +222,7 @@ extension Model {
         guard let counters = picture.counters, counters.nbdKnown else { return .unknown }
         watchMarks.tasksWait =
             evidence.longestReclaimNanoseconds >= policy.waitingAfter || evidence.throttled > 0
+            || holdsTasks
         let isWaited = watchMarks.tasksWait || evidence.node?.kswapdIsBlocked == true
         var worst = HostConditions.Progress.idle
         for index in picture.devices.indices {
@@ -243,6 +244,14 @@ extension Model {
             evidence.device = device(sample, mark)
         }
         return worst
+    }
+
+    /// Whom one of our rules froze or stopped for the stall waits no less, and is seen in reclaim no
+    /// more.
+    private var holdsTasks: Bool {
+        picture.rules.firstIndex {
+            $0.stands && $0.mode == .enforce && ($0.verb == .freeze || $0.verb == .stop)
+        } != nil
     }
 
     private func progress(

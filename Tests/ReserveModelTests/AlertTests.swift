@@ -83,6 +83,15 @@ private struct Host {
         send(.reclaimInside(stay))
     }
 
+    mutating func leaveReclaim(tid: UInt32 = 1) {
+        send(
+            .reclaimLeft(
+                ReclaimStay(
+                    task: TaskIdentity(tid: tid, tgid: tid, cgroupID: 0, comm: FixedName("load")),
+                    beganBootNanoseconds: 0, durationNanoseconds: 1_000_000_000,
+                    reclaimedPages: 0, gfpFlags: 0, order: 0)))
+    }
+
     mutating func beat() {
         step += 1
         send(.zone(zone))
@@ -195,6 +204,26 @@ private struct Host {
         host.run(seconds: 1)
         host.stall(seconds: 1.5)
         #expect(host.alerts.isEmpty)
+    }
+
+    @Test func whomOurRulesHoldWaitsNoLess() {
+        var host = Host.waiting()
+        host.stall(seconds: 2)
+        #expect(host.states.last == .stalling)
+        var rule = EnforceRuleState()
+        rule.verb = .freeze
+        rule.mode = .enforce
+        rule.stands = true
+        host.send(.enforceRule(rule))
+        host.leaveReclaim()
+        host.stall(seconds: 10)
+        #expect(host.states.last == .stalling)
+        #expect(host.alerts.last?.level == .critical)
+        // What would stand holds nobody.
+        rule.mode = .observe
+        host.send(.enforceRule(rule))
+        host.stall(seconds: 10)
+        #expect(host.states.last != .stalling)
     }
 
     @Test func aHostThatWasStoppedItselfHasNotWaited() {
