@@ -136,6 +136,8 @@ public struct Scenario: Equatable, Sendable {
         public var neverReads = false
         /// The kernel bounds each receive buffer by its sysctls; else it is forced to `queueKiB`.
         public var isBoundedByKernel = false
+        /// Its reader is a process like others, and not passed over by the OOM killer.
+        public var isOrdinary = false
         /// It comes over the card of the swap, and not over one of its own.
         public var sharesCard = false
         /// Seconds after the load's start.
@@ -152,6 +154,9 @@ public struct Scenario: Equatable, Sendable {
                     continue
                 case ("buffers", "kernel"):
                     flood.isBoundedByKernel = true
+                    continue
+                case ("reader", "ordinary"):
+                    flood.isOrdinary = true
                     continue
                 case ("card", "swap"):
                     flood.sharesCard = true

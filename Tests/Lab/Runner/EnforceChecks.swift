@@ -34,6 +34,11 @@ struct EnforceChecks {
 
     private var acts: [Act] { readings.lines.compactMap(Act.init) }
 
+    /// Whether the swap's connection was ended by a rule.
+    var hasEndedConnection: Bool {
+        acts.contains { $0.verb == "end_connection" && $0.result == "done" }
+    }
+
     /// What `agent.hands` of the start line names, as a set.
     var toldCapabilities: UInt64? {
         let numbers = ["dac_read_search": 2, "kill": 5, "net_admin": 12, "sys_ptrace": 19]
@@ -116,7 +121,7 @@ struct EnforceChecks {
     private var rescue: [Row] {
         let stall = ProbeSample.longestStall(readings.samples)
         let isBack = run.outcome == .completed
-        let ended = acts.contains { $0.verb == "end_connection" && $0.result == "done" }
+        let ended = hasEndedConnection
         // drivers/block/nbd.c says so when a connection is lost.
         let console = run.guest.mutters.text
         let lost = ["Receive control failed", "shutting down sockets", "Connection timed out"]
@@ -134,15 +139,25 @@ struct EnforceChecks {
                 "\(acts.count) acts"),
         ]
         if let first = acts.first {
+            let done = readings.samples.last { $0.bootNanoseconds <= first.bootNanoseconds }?
+                .lastDoneNanoseconds
+            let seconds = done.map { Double(first.bootNanoseconds - $0) / 1e9 } ?? 0
             rows.append(
                 .check(
-                    "rescue: it began in a stall",
-                    stall.seconds >= 2
-                        && first.bootNanoseconds - stall.sinceBootNanoseconds > 2_000_000_000,
-                    String(
-                        format: "%.1f s after the last completion",
-                        Double(first.bootNanoseconds - stall.sinceBootNanoseconds) / 1e9),
-                    note: "of the longest stall, by the kernel's counters"))
+                    "rescue: it began in a stall", seconds >= 2,
+                    String(format: "%.1f s after the last completion", seconds),
+                    note: "by the kernel's counters"))
+            let critical = readings.lines.first {
+                ($0["alert"] as? [String: Any])?["level"] as? String == "critical"
+            }
+            let alerted = critical?["boot_ns"] as? Int
+            rows.append(
+                .check(
+                    "rescue: critical was told before the first act",
+                    alerted.map { $0 < first.bootNanoseconds } == true,
+                    alerted.map {
+                        String(format: "%.1f s before", Double(first.bootNanoseconds - $0) / 1e9)
+                    } ?? "absent"))
         }
         if let end = acts.last(where: { $0.verb == "rescue" && $0.reason == "recovered" }) {
             let before = readings.samples.last { $0.bootNanoseconds <= stall.sinceBootNanoseconds }

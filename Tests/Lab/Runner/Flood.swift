@@ -6,7 +6,7 @@ import LabKit
 /// The sender outside the guest; its other end, in the guest, is slow to read.
 struct Flood {
     /// What the guest's end is started with: HOST PORT STREAMS QUEUE_KIB AFTER_S and perhaps
-    /// `never`, `kernel`.
+    /// `never`, `kernel`, `ordinary`.
     let sinkArguments: String
     private let process: Process
 
@@ -22,7 +22,8 @@ struct Flood {
         let host = flood.sharesCard ? "10.0.2.2" : "10.0.3.2"
         return Flood(
             sinkArguments: "\(host) \(port) \(flood.streams) \(flood.queueKiB) \(flood.after)"
-                + (flood.neverReads ? " never" : "") + (flood.isBoundedByKernel ? " kernel" : ""),
+                + (flood.neverReads ? " never" : "") + (flood.isBoundedByKernel ? " kernel" : "")
+                + (flood.isOrdinary ? " ordinary" : ""),
             process: process)
     }
 

@@ -131,6 +131,10 @@ struct WatchChecks {
 
     private func alertRows() -> [Row] {
         let account = account
+        if EnforceChecks(run: run, readings: readings).hasEndedConnection {
+            // What swap that was ended does is no stall to be warned of.
+            return []
+        }
         if run.outcome == .deadlocked, run.wireOff != nil {
             // The wire gives no notice, and the state that it leaves behind came later.
             return [critical(account, within: Self.deadlockSeconds)]

@@ -3,10 +3,11 @@
 // Packets into sockets whose owner is slow to read.
 //
 //   flood send PORT DATAGRAMS_PER_S      outside the guest, on loopback
-//   flood sink HOST PORT STREAMS QUEUE_KIB AFTER_S [never] [kernel]     in the guest
+//   flood sink HOST PORT STREAMS QUEUE_KIB AFTER_S [never] [kernel] [ordinary]     in the guest
 //
 // The sink waits for AFTER_S seconds. With `never` it reads nothing at all. With
-// `kernel` the streams' queues are as long as the system lets them.
+// `kernel` the streams' queues are as long as the system lets them. The OOM killer
+// passes the sink over, but for an `ordinary` one.
 //
 // The sink connects STREAMS times over TCP, asks for datagrams over UDP, lets all
 // of it queue up to QUEUE_KIB a socket, and takes the queues in one gulp each
@@ -131,7 +132,7 @@ static struct taken take(int queue, int queue_bytes)
 }
 
 static int sink(const struct sockaddr_in *there, int count, int queue_bytes, int after_s, int reads,
-		int is_forced)
+		int is_forced, const char *score)
 {
 	struct timespec gulp = {.tv_sec = 4};
 	struct timespec wait = {.tv_sec = after_s};
@@ -142,7 +143,7 @@ static int sink(const struct sockaddr_in *there, int count, int queue_bytes, int
 
 	if (datagrams < 0)
 		return refused("connect");
-	if (write(adjust, "-1000", 5) != 5 || mlockall(MCL_CURRENT | MCL_FUTURE))
+	if (write(adjust, score, strlen(score)) < 0 || mlockall(MCL_CURRENT | MCL_FUTURE))
 		return refused("lock");
 	nanosleep(&wait, NULL);
 	for (int i = 0; i < count; i++) {
@@ -172,20 +173,24 @@ int main(int count, char **arguments)
 	struct sigaction action = {.sa_handler = stop};
 	int sends = count == 4 && !strcmp(arguments[1], "send");
 	int sinks = count >= 7 && !strcmp(arguments[1], "sink");
-	int never = 0, kernel = 0;
+	int never = 0, kernel = 0, ordinary = 0;
 
 	for (int i = 7; sinks && i < count; i++) {
 		int is_never = !strcmp(arguments[i], "never");
 		int is_kernel = !strcmp(arguments[i], "kernel");
 
+		int is_ordinary = !strcmp(arguments[i], "ordinary");
+
 		never |= is_never;
 		kernel |= is_kernel;
-		sinks = is_never || is_kernel;
+		ordinary |= is_ordinary;
+		sinks = is_never || is_kernel || is_ordinary;
 	}
 	if (!sends && !sinks) {
 		fprintf(stderr,
 			"usage: flood send PORT DATAGRAMS_PER_S\n"
-			"       flood sink HOST PORT STREAMS QUEUE_KIB AFTER_S [never] [kernel]\n");
+			"       flood sink HOST PORT STREAMS QUEUE_KIB AFTER_S [never] [kernel] "
+			"[ordinary]\n");
 		return 64;
 	}
 	sigaction(SIGTERM, &action, NULL);
@@ -197,5 +202,5 @@ int main(int count, char **arguments)
 	if (atoi(arguments[4]) > STREAMS)
 		return 64;
 	return sink(&address, atoi(arguments[4]), atoi(arguments[5]) * 1024, atoi(arguments[6]),
-		    !never, !kernel);
+		    !never, !kernel, ordinary ? "0" : "-1000");
 }
