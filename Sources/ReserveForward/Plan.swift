@@ -69,9 +69,7 @@ struct StandingPlan: Equatable, Sendable {
                 let ends = isSame ? nil : standing?.event
                 return (.firing(event, ends: ends, isAhead: !event.isFiring), nil)
             }
-            let isUrgent = later(event.sequence).contains {
-                $0.track == event.track || $0.isFiring && $0.track == .pressure
-            }
+            let isUrgent = Self.hasUrgent(later(event.sequence), behind: event)
             // A clock that was set back must not hold it for longer than that.
             let since = max(0, now - (standing?.firstAcknowledged ?? 0))
             if isUrgent || since >= holdNanoseconds { return (.resolved(event), nil) }
@@ -82,6 +80,19 @@ struct StandingPlan: Equatable, Sendable {
         let due = lastSent > now ? now : lastSent + resendNanoseconds
         if due <= now { return (.again, nil) }
         return (nil, min(wake ?? due, due))
+    }
+}
+
+extension StandingPlan {
+    /// Whether something stands behind an end that must not wait for it: as bad as this incident
+    /// was, or pressure behind another track's. What is over as well may wait: of a stall that
+    /// froze us all that came of it is read at once, and its worst must be told to somebody.
+    private static func hasUrgent(_ later: ArraySlice<AlertEvent>, behind end: AlertEvent) -> Bool {
+        if end.track != .pressure, later.last(where: { $0.track == .pressure })?.isFiring == true {
+            return true
+        }
+        guard let last = later.last(where: { $0.track == end.track }) else { return false }
+        return last.isFiring && last.level >= end.peak
     }
 }
 

@@ -68,6 +68,22 @@ private struct Alertmanager {
         #expect(manager.place.next == 3)
     }
 
+    @Test func theWorstOfABacklogIsHeldThoughMoreIsOverBehindIt() {
+        var manager = Alertmanager()
+        manager.put(Sample.event(.critical))
+        manager.put(Sample.event(.resolved, told: 2, peak: .critical))
+        manager.put(Sample.event(.warning, incident: 2, since: 1100))
+        manager.put(Sample.event(.resolved, incident: 2, told: 2, since: 1100, peak: .warning))
+        manager.put(Sample.event(.warning, incident: 3, since: 1200))
+        guard case .firing = manager.post() else { Issue.record("not told"); return }
+        // A warning that stands waits for a critical that nobody has heard of.
+        #expect(manager.next.posting == nil)
+        #expect(manager.next.wake == manager.now + manager.plan.holdNanoseconds)
+        // What is as bad does not.
+        manager.put(Sample.event(.critical, incident: 3, told: 2, since: 1200))
+        guard case .resolved = manager.post() else { Issue.record("held back"); return }
+    }
+
     @Test func whatIsUrgentDoesNotWaitForAnEndThatIsHeldBack() {
         var manager = Alertmanager()
         manager.put(Sample.event(.critical))
