@@ -72,7 +72,7 @@ was given up, by the first function that is no lock and no sleep; the stacks are
 
 ENFORCED = (
     "receive-flood-prepared", "receive-flood-unprepared",
-    "receive-flood-deadlock", "receive-flood-rescue",
+    "receive-flood-deadlock", "receive-flood-rescue", "receive-flood-rescue-unthrottled",
     "loads-only-prepared", "loads-only", "loads-only-rescue",
     "wire-pull-enforced", "wire-pull-enforced-scheduler", "series-enforced")
 

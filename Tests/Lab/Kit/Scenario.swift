@@ -84,8 +84,8 @@ public struct Scenario: Equatable, Sendable {
     public var critical: Critical?
     /// Rules by which the agent acts: a file below `rules`, without its `.conf`.
     public var rules: String?
-    /// The I/O scheduler of the NBD disks; nil: the kernel's own choice.
-    public var scheduler: String?
+    /// Files of the NBD disks' queues, "scheduler=none": what else is the kernel's own choice.
+    public var queueFiles: [String] = []
     /// What they may do in this scenario.
     public var acts = Acts.any
     /// Names of /proc/sys with their values: "net.ipv4.tcp_mem=1 2 3".
@@ -290,7 +290,10 @@ public struct Scenario: Equatable, Sendable {
             guard value.range(of: "^[a-z0-9_.]+=[0-9 ]+$", options: .regularExpression) != nil
             else { return false }
             sysctls.append(value)
-        case "scheduler": scheduler = value
+        case "queue":
+            guard value.range(of: "^[a-z_]+=[a-z0-9-]+$", options: .regularExpression) != nil
+            else { return false }
+            queueFiles.append(value)
         case "rules":
             guard value.range(of: "^[a-z-]+$", options: .regularExpression) != nil else {
                 return false

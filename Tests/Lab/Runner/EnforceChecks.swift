@@ -124,8 +124,10 @@ struct EnforceChecks {
         let ended = hasEndedConnection
         // drivers/block/nbd.c says so when a connection is lost.
         let console = run.guest.mutters.text
-        let lost = ["Receive control failed", "shutting down sockets", "Connection timed out"]
-            .contains { console.contains($0) }
+        let lost = [
+            "Receive control failed", "shutting down sockets", "Connection timed out",
+            "Dead connection",
+        ].contains { console.contains($0) }
         var rows: [Row] = [
             .check(
                 "rescue: the host can be reached", true, isBack ? "yes" : "no",

@@ -51,7 +51,8 @@ struct GuestSettings {
             ("JAM", scenario.jammed ? "yes" : "no"),
             ("SCRAPED", scenario.scrapeSeconds == nil ? "" : Scraper.guest),
             ("VMSCAN", scenario.trace ? "yes" : "no"),
-            ("RULES", scenario.rules ?? ""), ("SCHEDULER", scenario.scheduler ?? ""),
+            ("RULES", scenario.rules ?? ""),
+            ("QUEUE", scenario.queueFiles.joined(separator: " ")),
             ("AGENT_COMMAND", agentCommand),
         ]
     }
