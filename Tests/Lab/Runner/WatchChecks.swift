@@ -101,13 +101,19 @@ struct WatchChecks {
         guard let beat = beats["watch"] else {
             return .check(name, false, "absent", note: "no beat came in")
         }
+        // Where a whole Debian runs, the emulator itself stands still when pages that held
+        // translated code are taken for something else (docs/lab-runs.md); the lab's own locked
+        // process, of the same priority, is late by the same then.
+        let probe = readings.samples.last?.worstGapMilliseconds ?? 0
+        let most =
+            run.scenario.usesSystemd
+            ? max(Self.worstGapMilliseconds, probe + 200) : Self.worstGapMilliseconds
         return .check(
-            name, beat.worstGapMilliseconds <= Self.worstGapMilliseconds,
-            "\(beat.worstGapMilliseconds) ms",
+            name, beat.worstGapMilliseconds <= most, "\(beat.worstGapMilliseconds) ms",
             note: "at \(beat.worstGapAtSeconds) s of the load, usually "
                 + "\(beat.usualGapMilliseconds) ms, outside of the guest; at most "
-                + "\(Self.worstGapMilliseconds) ms; this machine by itself: "
-                + (beats["host"].map { "\($0.worstGapMilliseconds) ms" } ?? "-"))
+                + "\(most) ms; a locked process beside it was late by \(probe) ms; this machine by "
+                + "itself: \(beats["host"].map { "\($0.worstGapMilliseconds) ms" } ?? "-")")
     }
 
     private func selfRows() -> [Row] {
