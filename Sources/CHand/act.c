@@ -38,7 +38,8 @@ void describe(const struct rw_hand *hand, const struct rw_directive *directive,
 	memset(act, 0, sizeof(*act));
 	memcpy(act->rule, rule->name, sizeof(act->rule));
 	memcpy(act->target, rule->place, sizeof(act->target));
-	if (directive->verb == RW_ENFORCE_END_CONNECTION) {
+	if (directive->verb == RW_ENFORCE_END_CONNECTION ||
+	    directive->verb == RW_ENFORCE_DISCONNECT) {
 		memset(act->target, 0, sizeof(act->target));
 		memcpy(act->target, directive->disk, sizeof(directive->disk));
 	}
@@ -105,6 +106,9 @@ static void act_on(struct rw_hand *hand, const struct rw_directive *directive)
 		break;
 	case RW_ENFORCE_END_CONNECTION:
 		end_one_connection(hand, directive, &act);
+		break;
+	case RW_ENFORCE_DISCONNECT:
+		disconnect(hand, directive, &act);
 		break;
 	default:
 		fail(&act, -EOPNOTSUPP);

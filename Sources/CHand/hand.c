@@ -84,6 +84,7 @@ static int open_places(struct rw_hand *hand, struct rw_hand_failure *failure)
 	}
 	hand->diag = open_diag();
 	hand->diag_dump = open_diag();
+	hand->nbd = rw_nbd_open();
 	return 0;
 }
 
@@ -113,7 +114,7 @@ static struct needs find_needs(const struct rw_hand_settings *settings)
 		if (rule->verb == RW_ENFORCE_STOP)
 			needs.keeper |= 1ull << RW_CAP_KILL;
 		if (rule->ends_connections)
-			needs.act |= 1ull << RW_CAP_NET_ADMIN;
+			needs.act |= 1ull << RW_CAP_NET_ADMIN | 1ull << RW_CAP_SYS_ADMIN;
 	}
 	return needs;
 }
@@ -312,6 +313,10 @@ int rw_hand_rehearse(struct rw_hand *hand, struct rw_hand_failure *failure)
 				return blame(failure, i, -error,
 					     "end a connection by SOCK_DESTROY "
 					     "(CONFIG_INET_DIAG_DESTROY, tcp_diag, CAP_NET_ADMIN)");
+			if (hand->nbd < 0 || !has_capability(CAP_SYS_ADMIN))
+				return blame(failure, i, hand->nbd < 0 ? -hand->nbd : EPERM,
+					     "disconnect an NBD device (CAP_SYS_ADMIN, generic "
+					     "netlink)");
 			has_tried_ending = true;
 		}
 	}

@@ -218,6 +218,7 @@ struct rw_hand {
 	int proc;
 	int diag; // for SOCK_DESTROY
 	int diag_dump; // for the dump of sockets
+	int nbd; // generic netlink, for NBD_CMD_DISCONNECT
 	int keeper_pid;
 	uint64_t netns;
 	struct protection protection;
@@ -260,6 +261,7 @@ void kill_cgroup(struct rw_hand *hand, const struct rw_directive *directive,
 		 struct rw_enforce *act);
 void end_one_connection(struct rw_hand *hand, const struct rw_directive *directive,
 			struct rw_enforce *act);
+void disconnect(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act);
 void reap(struct rw_hand *hand, struct reaping *reaping);
 /// process_mrelease(2), as often as it takes. 0 or -errno.
 int release_memory(int pidfd);

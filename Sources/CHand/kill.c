@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../CLinux/include/clinux.h"
+
 #ifndef SYS_process_mrelease
 #define SYS_process_mrelease 448
 #endif
@@ -195,6 +197,30 @@ void kill_cgroup(struct rw_hand *hand, const struct rw_directive *directive, str
 	act->free_after_pages = free_pages();
 	if (directive->enforced)
 		act->known |= RW_ENFORCE_FREE;
+}
+
+/// drivers/block/nbd.c:nbd_genl_disconnect(): requests that were sent on a connection which is no
+/// more end with an error, where no timeout would end them.
+void disconnect(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act)
+{
+	char *end;
+	unsigned long index;
+	int error;
+
+	if (strncmp(directive->disk, "nbd", 3)) {
+		fail(act, -ENODEV);
+		return;
+	}
+	index = strtoul(directive->disk + 3, &end, 10);
+	if (end == directive->disk + 3 || *end) {
+		fail(act, -ENODEV);
+		return;
+	}
+	if (!directive->enforced)
+		return;
+	error = rw_nbd_disconnect(hand->nbd, (uint32_t)index);
+	if (error)
+		fail(act, error);
 }
 
 void end_one_connection(struct rw_hand *hand, const struct rw_directive *directive,

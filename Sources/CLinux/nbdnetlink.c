@@ -168,8 +168,16 @@ static ssize_t converse(int descriptor, const void *message, size_t length, void
 	return count < 0 ? -errno : count;
 }
 
-/// A socket that waits no longer than ANSWER_WAIT_S for an answer, or a negative errno.
-static int open_netlink(void)
+int rw_nbd_disconnect_request(void *bytes, size_t capacity, uint16_t family, uint32_t index)
+{
+	struct growing message =
+		begin(bytes, capacity, family, NLM_F_ACK, NBD_CMD_DISCONNECT, NBD_GENL_VERSION);
+
+	add_attribute(&message, NBD_ATTR_INDEX, &index, sizeof(index));
+	return end(&message);
+}
+
+int rw_nbd_open(void)
 {
 	struct timeval wait = {.tv_sec = ANSWER_WAIT_S};
 	int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
@@ -195,7 +203,7 @@ static int ask_family(int descriptor)
 
 int rw_nbd_family(void)
 {
-	int descriptor = open_netlink();
+	int descriptor = rw_nbd_open();
 	int family;
 
 	if (descriptor < 0)
@@ -205,11 +213,27 @@ int rw_nbd_family(void)
 	return family;
 }
 
+int rw_nbd_disconnect(int descriptor, uint32_t index)
+{
+	_Alignas(struct nlmsghdr) unsigned char message[RW_NBD_MESSAGE_BYTES];
+	_Alignas(struct nlmsghdr) unsigned char answer[8192];
+	int result = ask_family(descriptor);
+	ssize_t count;
+
+	if (result < 0)
+		return result;
+	result = rw_nbd_disconnect_request(message, sizeof(message), (uint16_t)result, index);
+	if (result < 0)
+		return result;
+	count = converse(descriptor, message, (size_t)result, answer, sizeof(answer));
+	return count < 0 ? (int)count : rw_netlink_acknowledged(answer, (size_t)count);
+}
+
 int rw_nbd_reconfigure(const struct rw_nbd_timeouts *timeouts)
 {
 	_Alignas(struct nlmsghdr) unsigned char message[RW_NBD_MESSAGE_BYTES];
 	_Alignas(struct nlmsghdr) unsigned char answer[8192];
-	int descriptor = open_netlink();
+	int descriptor = rw_nbd_open();
 	int result;
 	ssize_t count;
 

@@ -80,6 +80,7 @@ public enum Survival {
         let names = [
             (RW_CAP_DAC_READ_SEARCH, "dac_read_search"), (RW_CAP_KILL, "kill"),
             (RW_CAP_NET_ADMIN, "net_admin"), (RW_CAP_SYS_PTRACE, "sys_ptrace"),
+            (RW_CAP_SYS_ADMIN, "sys_admin"),
         ].filter { capabilities >> UInt64($0.0) & 1 != 0 }.map(\.1)
         return line("agent.hands", names.joined(separator: ", "), 0)
     }

@@ -34,6 +34,8 @@ public enum EnforceVerb: UInt8, Sendable, CaseIterable {
     case reconnect = 10
     /// No act of its own: how a rescue ended.
     case rescue = 11
+    /// NBD_CMD_DISCONNECT: what was sent and not answered ends.
+    case disconnect = 12
 
     /// What takes it back; nil: nothing does.
     public var undoing: EnforceVerb? {

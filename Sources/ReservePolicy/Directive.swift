@@ -17,7 +17,7 @@ public struct Directive: Sendable {
     public var bootNanoseconds: UInt64
     /// Of an act that stands: until when at most.
     public var deadlineBootNanoseconds: UInt64 = 0
-    /// Of ``EnforceVerb/endConnection``.
+    /// Of ``EnforceVerb/endConnection``; of ``EnforceVerb/disconnect`` the disk alone.
     public var connection: Connection?
 
     /// One TCP connection of the swap's device.
@@ -29,6 +29,17 @@ public struct Directive: Sendable {
         public var peer: SocketAddress
         /// Inode of its network namespace; 0: not known.
         public var netns: UInt32
+
+        public init(
+            disk: FixedName, family: UInt32 = 0, local: SocketAddress = SocketAddress(),
+            peer: SocketAddress = SocketAddress(), netns: UInt32 = 0
+        ) {
+            self.disk = disk
+            self.family = family
+            self.local = local
+            self.peer = peer
+            self.netns = netns
+        }
     }
 }
 

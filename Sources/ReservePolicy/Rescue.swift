@@ -15,7 +15,7 @@ struct RescueProgress: Sendable {
         case killing
         /// All that may be killed was: whether that helped shows now.
         case waiting
-        /// The swap's connection was ended.
+        /// The swap's connection was ended; what was sent on it ends with the device.
         case ending
         /// Nothing is left to be done; what was stopped waits for its deadline.
         case exhausted
@@ -29,6 +29,8 @@ struct RescueProgress: Sendable {
     var goodNanoseconds: UInt64 = 0
     /// Connections that are still to be ended.
     var nextConnection = 0
+    /// The device was disconnected as well.
+    var hasDisconnected = false
 }
 
 extension Decider {
@@ -36,6 +38,9 @@ extension Decider {
     private static var freezeWait: UInt64 { 500_000_000 }
     /// Memory that came free reached those who wait for it within 1.2 s in trials.
     private static var killWait: UInt64 { 2_000_000_000 }
+    /// Until who was stuck in sending has come out of it. What was sent already, and has no
+    /// timeout, waits for a connection that is no more, and with it who waits in wbt_wait().
+    private static var disconnectWait: UInt64 { 1_000_000_000 }
     /// Until the host received again in trials: 0.14 to 0.94 s.
     private static var endWait: UInt64 { 10_000_000_000 }
     /// For so long it must go well.
@@ -84,6 +89,14 @@ extension Decider {
                 enter(.ending, index, now)
             }
         case .ending:
+            if !states[index].rescue.hasDisconnected, inStep >= Self.disconnectWait,
+                let device = picture.verdict.evidence.device, device.inFlight > 0
+            {
+                states[index].rescue.hasDisconnected = true
+                act(
+                    index, .disconnect, .named, now, &directives,
+                    connection: Directive.Connection(disk: device.disk))
+            }
             if inStep >= Self.endWait { exhaust(index, now, &told) }
         case .exhausted: break
         }
@@ -142,9 +155,11 @@ extension Decider {
         let progress = picture.verdict.conditions.progress
         let isStuck = picture.verdict.evidence.worker?.receives == true
         // After the connection's end requests fail, and that is no progress: what counts is
-        // that the worker of the receive path came out.
+        // that the worker of the receive path came out, and that nothing is in flight for ever.
         let hasEnded = states[index].rescue.nextConnection > 0
-        let isGood = hasEnded ? !isStuck : progress == .idle || progress == .moving
+        let inFlight = picture.verdict.evidence.device?.inFlight ?? 0
+        let isGood =
+            hasEnded ? !isStuck && inFlight == 0 : progress == .idle || progress == .moving
         states[index].rescue.goodNanoseconds =
             isGood ? states[index].rescue.goodNanoseconds &+ step : 0
         guard states[index].rescue.goodNanoseconds >= Self.settled else { return nil }

@@ -29,6 +29,7 @@ extension EnforceVerb {
         case .endConnection: return "end_connection"
         case .reconnect: return "reconnect"
         case .rescue: return "rescue"
+        case .disconnect: return "disconnect"
         }
     }
 
@@ -47,6 +48,7 @@ extension EnforceVerb {
         case .endConnection: return "ended a connection of"
         case .reconnect: return "given another connection to"
         case .rescue: return "rescued"
+        case .disconnect: return "disconnected"
         }
     }
 }

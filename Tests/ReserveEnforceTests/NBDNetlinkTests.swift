@@ -38,6 +38,18 @@ import Testing
             ])
     }
 
+    @Test func aDeviceIsDisconnectedByItsIndex() {
+        #expect(
+            message { rw_nbd_disconnect_request($0, $1, 0x21, 3) } == [
+                28, 0, 0, 0,  // nlmsg_len
+                0x21, 0, 5, 0,  // the family, NLM_F_REQUEST | NLM_F_ACK
+                1, 0, 0, 0, 0, 0, 0, 0,  // sequence, port
+                2, 1, 0, 0,  // NBD_CMD_DISCONNECT, version 1
+                8, 0, 1, 0,  // NBD_ATTR_INDEX
+                3, 0, 0, 0,
+            ])
+    }
+
     @Test func bothTimeoutsGoInOneMessage() {
         let expected: [UInt8] = [
             52, 0, 0, 0,  // nlmsg_len

@@ -61,6 +61,7 @@ struct Bench {
         var device = HostVerdict.Device()
         device.disk = FixedName("nbd0")
         device.path = NBDSample.Path()
+        device.inFlight = 7
         picture.verdict.evidence.device = device
         picture.sockets.removeAll()
         var socket = SocketSample()

@@ -24,12 +24,16 @@ private func rescue(_ change: (inout Rule) -> Void = { _ in }) -> Rule {
         bench.beat()
         #expect(bench.verbs == [.freeze])
         bench.beat(100)
-        #expect(bench.verbs == [.freeze, .kill, .kill, .kill, .endConnection])
+        #expect(bench.verbs == [.freeze, .kill, .kill, .kill, .endConnection, .disconnect])
         #expect(bench.directives.map(\.choice)[1...3] == [.largest, .socketOwner, .largest])
         let end = bench.directives[4]
         #expect(end.connection?.disk == FixedName("nbd0"))
         // Two seconds after the last kill, no less.
         #expect(end.bootNanoseconds - bench.directives[3].bootNanoseconds >= 2_000_000_000)
+        // What was sent, and is in flight for ever, ends with the device a second later.
+        let disconnect = bench.directives[5]
+        #expect(disconnect.connection?.disk == FixedName("nbd0"))
+        #expect(disconnect.bootNanoseconds - end.bootNanoseconds >= 1_000_000_000)
     }
 
     @Test func itStopsWhereRequestsCompleteAgain() {
@@ -95,14 +99,17 @@ private func rescue(_ change: (inout Rule) -> Void = { _ in }) -> Rule {
     @Test func afterTheConnectionsEndReceivingIsWhatCounts() {
         var bench = Bench(rescue { $0.endsConnection = true })
         bench.deadlock()
-        bench.beat(51 + 60)
+        bench.beat(51 + 40)
         #expect(bench.verbs.suffix(1) == [.endConnection])
         // Requests fail, which is no progress; the worker is still stuck.
         bench.picture.verdict.state = .failing
         bench.picture.verdict.conditions.progress = .failing
         bench.beat(20)
-        #expect(bench.verbs.suffix(1) == [.endConnection])
+        #expect(bench.verbs.suffix(2) == [.endConnection, .disconnect])
         bench.picture.verdict.evidence.worker = nil
+        bench.beat(11)
+        #expect(bench.verbs.suffix(1) == [.disconnect], "something is in flight still")
+        bench.picture.verdict.evidence.device?.inFlight = 0
         bench.beat(11)
         #expect(bench.verbs.suffix(1) == [.thaw])
         #expect(bench.told.map(\.reason) == [.receivesAgain])
@@ -123,7 +130,7 @@ private func rescue(_ change: (inout Rule) -> Void = { _ in }) -> Rule {
             })
         bench.deadlock()
         bench.beat(300)
-        #expect(bench.verbs == [.freeze, .kill, .kill, .kill, .endConnection])
+        #expect(bench.verbs == [.freeze, .kill, .kill, .kill, .endConnection, .disconnect])
         #expect(bench.directives.allSatisfy { !$0.isEnforced })
         #expect(bench.told.map(\.outcome) == [.would])
     }

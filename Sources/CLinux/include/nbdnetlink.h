@@ -43,4 +43,15 @@ int rw_nbd_family(void);
 /// -EINVAL: no such device, not connected, or set up by ioctl.
 int rw_nbd_reconfigure(const struct rw_nbd_timeouts *_Nonnull timeouts);
 
+/// A socket for rw_nbd_disconnect(), or a negative errno.
+int rw_nbd_open(void);
+
+/// NBD_CMD_DISCONNECT, acknowledged. Its length; -EMSGSIZE.
+int rw_nbd_disconnect_request(void *_Nonnull message, size_t capacity, uint16_t family,
+			      uint32_t index);
+
+/// Has the driver end a device: what is in flight ends with an error. May wait in the kernel, and
+/// then at most 10 s for its answer. Opens nothing. Needs CAP_SYS_ADMIN.
+int rw_nbd_disconnect(int descriptor, uint32_t index);
+
 #endif

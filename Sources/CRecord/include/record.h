@@ -614,6 +614,7 @@ enum rw_enforce_verb {
 	RW_ENFORCE_END_CONNECTION = 9, /* SOCK_DESTROY */
 	RW_ENFORCE_RECONNECT = 10, /* NBD_CMD_RECONFIGURE with another connection */
 	RW_ENFORCE_RESCUE = 11, /* how a rescue ended */
+	RW_ENFORCE_DISCONNECT = 12, /* NBD_CMD_DISCONNECT */
 };
 
 enum rw_enforce_outcome {

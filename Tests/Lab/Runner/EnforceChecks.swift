@@ -29,7 +29,9 @@ struct EnforceChecks {
         }
 
         var isUndoing: Bool { ["thaw", "memory_high_back", "resume"].contains(verb) }
-        var isForGood: Bool { ["kill", "kill_cgroup", "end_connection"].contains(verb) }
+        var isForGood: Bool {
+            ["kill", "kill_cgroup", "end_connection", "disconnect"].contains(verb)
+        }
     }
 
     private var acts: [Act] { readings.lines.compactMap(Act.init) }
@@ -41,7 +43,9 @@ struct EnforceChecks {
 
     /// What `agent.hands` of the start line names, as a set.
     var toldCapabilities: UInt64? {
-        let numbers = ["dac_read_search": 2, "kill": 5, "net_admin": 12, "sys_ptrace": 19]
+        let numbers = [
+            "dac_read_search": 2, "kill": 5, "net_admin": 12, "sys_ptrace": 19, "sys_admin": 21,
+        ]
         for line in readings.lines {
             let hooks = (line["start"] as? [String: Any])?["hooks"] as? [[String: Any]] ?? []
             for hook in hooks where hook["signal"] as? String == "agent.hands" {
