@@ -240,7 +240,7 @@ static int try_group(struct rw_hand *hand, uint32_t index, struct rw_hand_failur
 		return blame(failure, index, ENOENT,
 			     "open memory.high of %s (is the memory controller on there?)",
 			     group->path);
-	if (rule->verb == RW_ENFORCE_KILL_CGROUP && group->kill < 0)
+	if ((rule->verb == RW_ENFORCE_KILL_CGROUP || rule->ends_connections) && group->kill < 0)
 		return blame(failure, index, ENOENT, "open cgroup.kill of %s", group->path);
 	census_take(&hand->censuses[index], group, hand->proc, &hand->protection);
 	return 0;

@@ -176,6 +176,11 @@ extension Decider {
                 modes[index] != .enforce ? .would : isWell ? .done : .failed
             tell(index, .rescue, outcome, reason, states[index].standingSerial, &told)
         }
+        if states[index].rescue.nextConnection > 0 {
+            // Its pages in that swap are lost. Let go, it would have the host write to the dead
+            // device for ever: the kernel takes what it can not write for progress.
+            act(index, .killCgroup, .named, now, &directives)
+        }
         if states[index].stands { undo(index, reason, now, &directives) }
         states[index].rescue = RescueProgress()
         // Not again for what is the same deadlock.

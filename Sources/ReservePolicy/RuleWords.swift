@@ -68,8 +68,9 @@ extension Rule {
                 + "socket memory, then further of the largest, at most \(limits.victims) in all"
             text +=
                 endsConnection
-                ? "; where the receive path is still dead 2s later, ends the swap's connection: "
-                    + "the host lives on, AND WHAT LIES IN THAT SWAP IS LOST"
+                ? "; where the receive path is still dead 2s later, ends the swap's connection, "
+                    + "disconnects its device and kills all of \(group): the host lives on, AND WHAT "
+                    + "LIES IN THAT SWAP IS LOST"
                 : "; the swap's connection is left alone"
             return text
         }

@@ -111,7 +111,8 @@ private func rescue(_ change: (inout Rule) -> Void = { _ in }) -> Rule {
         #expect(bench.verbs.suffix(1) == [.disconnect], "something is in flight still")
         bench.picture.verdict.evidence.device?.inFlight = 0
         bench.beat(11)
-        #expect(bench.verbs.suffix(1) == [.thaw])
+        // What lies in that swap is lost, and the load with it.
+        #expect(bench.verbs.suffix(2) == [.killCgroup, .thaw])
         #expect(bench.told.map(\.reason) == [.receivesAgain])
     }
 

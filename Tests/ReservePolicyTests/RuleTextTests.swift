@@ -157,7 +157,7 @@ private func read(_ text: String, name: String = "r") -> (rule: Rule?, problems:
                 read("When=reserve\nAction=freeze\nTarget=/load\nMode=enforce").rule),
         ]
         let text = set.explanation.joined(separator: "\n")
-        #expect(text.contains("WHAT LIES IN THAT SWAP IS LOST"))
+        #expect(text.contains("LIES IN THAT SWAP IS LOST"))
         #expect(text.contains("It only tells and counts"))
         #expect(text.contains("It does so."))
         #expect(text.contains("saved no host"))
