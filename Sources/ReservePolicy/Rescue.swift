@@ -43,8 +43,11 @@ extension Decider {
     private static var disconnectWait: UInt64 { 1_000_000_000 }
     /// Until the host received again in trials: 0.14 to 0.94 s.
     private static var endWait: UInt64 { 10_000_000_000 }
-    /// For so long it must go well.
+    /// For so long it must go well after the connection's end.
     private static var settled: UInt64 { 1_000_000_000 }
+    /// And for so long where swap is kept, with memory above low: a load that was let go on a
+    /// second after its requests completed again deadlocked the host once more.
+    private static var recoveredFor: UInt64 { 5_000_000_000 }
 
     mutating func rescue(
         _ index: Int, _ isDue: Bool, _ picture: borrowing Picture, _ now: UInt64, _ step: UInt64,
@@ -62,6 +65,11 @@ extension Decider {
         }
         if let end = ending(index, picture, now, step) {
             finish(index, end, now, &directives, &told)
+            return
+        }
+        let progress = picture.verdict.conditions.progress
+        // As long as requests complete, nothing more is done.
+        if states[index].rescue.nextConnection == 0, progress == .moving || progress == .idle {
             return
         }
         let inStep = now &- states[index].rescue.since
@@ -159,10 +167,14 @@ extension Decider {
         let hasEnded = states[index].rescue.nextConnection > 0
         let inFlight = picture.verdict.evidence.device?.inFlight ?? 0
         let isGood =
-            hasEnded ? !isStuck && inFlight == 0 : progress == .idle || progress == .moving
+            hasEnded
+            ? !isStuck && inFlight == 0
+            : (progress == .idle || progress == .moving)
+                && picture.verdict.conditions.memory == .aboveLow
         states[index].rescue.goodNanoseconds =
             isGood ? states[index].rescue.goodNanoseconds &+ step : 0
-        guard states[index].rescue.goodNanoseconds >= Self.settled else { return nil }
+        let wanted = hasEnded ? Self.settled : Self.recoveredFor
+        guard states[index].rescue.goodNanoseconds >= wanted else { return nil }
         return hasEnded ? .receivesAgain : .recovered
     }
 

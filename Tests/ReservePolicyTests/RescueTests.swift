@@ -42,7 +42,13 @@ private func rescue(_ change: (inout Rule) -> Void = { _ in }) -> Rule {
         bench.beat(58)
         #expect(bench.verbs == [.freeze, .kill])
         bench.picture.verdict.conditions.progress = .moving
-        bench.beat(20)
+        bench.picture.verdict.conditions.memory = .belowLow
+        bench.beat(8)
+        #expect(!bench.verbs.contains(.thaw), "the load would take what came free")
+        bench.picture.verdict.conditions.memory = .aboveLow
+        bench.beat(49)
+        #expect(!bench.verbs.contains(.thaw))
+        bench.beat(2)
         #expect(bench.verbs.suffix(1) == [.thaw])
         #expect(!bench.verbs.contains(.endConnection))
         #expect(bench.told.map(\.reason) == [.recovered])

@@ -166,13 +166,14 @@ struct EnforceChecks {
                     } ?? "absent"))
         }
         if let end = acts.last(where: { $0.verb == "rescue" && $0.reason == "recovered" }) {
-            let before = readings.samples.last { $0.bootNanoseconds <= stall.sinceBootNanoseconds }
+            let began = acts.first?.bootNanoseconds ?? end.bootNanoseconds
+            let before = readings.samples.last { $0.bootNanoseconds <= began }
             let after = readings.samples.last { $0.bootNanoseconds <= end.bootNanoseconds }
             let moved = (after?.completed ?? 0) - (before?.completed ?? 0)
             rows.append(
                 .check(
                     "rescue: requests completed where it says recovered", moved > 0, "\(moved)",
-                    note: "by the kernel's counters, from the stall's begin on"))
+                    note: "by the kernel's counters, from the first act on"))
         }
         return rows
     }
