@@ -27,7 +27,8 @@ process, each 500 ms, for whose reading of `/proc/vmstat` the kernel allocates; 
 reports between each 100 ms and each second; `bpftrace` prints each 100 ms; `host` is the lab's
 runner outside of the guest, which beats each 100 ms for itself: what this machine is late by,
 busy as it is. A number in parentheses is the usual gap, where it is not about 100. `-`: did
-not take part. In runs with others beside the watch their programs lie in memory that is
+not take part. In runs of `systemd` the emulator itself stands still for seconds
+([lab-runs.md](lab-runs.md)): there watch and probe are late by the same. In runs with others beside the watch their programs lie in memory that is
 never swapped, and the guest is larger by as much. QEMU TCG: all of it is slower than
 hardware.
 
@@ -53,6 +54,8 @@ by level, updates included. An alert as critical of a run without a stall is a f
 for runs whose swap itself fails (`client-killed`, `server-killed`, `swap-errors`: the state is
 `failing`). Where an incident was critical before the stall began, `critical` is its next line:
 the lead then says since when it stood.
+In runs of a rescue (`-rescue`) the longest stall may lie behind the one that was ended, on a swap
+that was given up.
 
 """
 
