@@ -55,14 +55,6 @@ bool is_below(const char *path, const char *group)
 	return !strncmp(path, group, length) && (path[length] == '/' || path[length] == 0);
 }
 
-struct entry64 {
-	uint64_t inode;
-	int64_t offset;
-	unsigned short length;
-	unsigned char type;
-	char name[];
-};
-
 /// Looks for a directory of that name, the nearest first. `path` is where we are, and what is
 /// found. 0 or -ENOENT.
 static int find_below(int mount, const char *name, char *path, size_t capacity, int depth)

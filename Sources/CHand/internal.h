@@ -80,6 +80,15 @@ void journal_keep(struct journal *journal, const struct rw_enforce *act);
 
 // ---- files and processes; nothing here allocates in user space ----
 
+/// What getdents64(2) gives: opendir(3) would allocate.
+struct entry64 {
+	uint64_t inode;
+	int64_t offset;
+	unsigned short length;
+	unsigned char type;
+	char name[];
+};
+
 uint64_t file_inode(int descriptor);
 /// The whole of a small file, NUL terminated, without trailing blanks. Length or -errno.
 int read_small(int descriptor, char *text, size_t capacity);

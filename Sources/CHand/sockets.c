@@ -126,14 +126,6 @@ static void credit(int pid, uint64_t bytes)
 	}
 }
 
-struct entry64 {
-	uint64_t inode;
-	int64_t offset;
-	unsigned short length;
-	unsigned char type;
-	char name[];
-};
-
 /// Credits a process with each of the fullest sockets that it has open.
 static void look_through(int proc, int pid)
 {

@@ -213,41 +213,43 @@ int rw_nbd_family(void)
 	return family;
 }
 
+/// Sends a message of that length, or hands its error on, and says what the driver made of it.
+static int request(int descriptor, const void *message, int length)
+{
+	_Alignas(struct nlmsghdr) unsigned char answer[8192];
+	ssize_t count;
+
+	if (length < 0)
+		return length;
+	count = converse(descriptor, message, (size_t)length, answer, sizeof(answer));
+	return count < 0 ? (int)count : rw_netlink_acknowledged(answer, (size_t)count);
+}
+
 int rw_nbd_disconnect(int descriptor, uint32_t index)
 {
 	_Alignas(struct nlmsghdr) unsigned char message[RW_NBD_MESSAGE_BYTES];
-	_Alignas(struct nlmsghdr) unsigned char answer[8192];
-	int result = ask_family(descriptor);
-	ssize_t count;
+	int family = ask_family(descriptor);
 
-	if (result < 0)
-		return result;
-	result = rw_nbd_disconnect_request(message, sizeof(message), (uint16_t)result, index);
-	if (result < 0)
-		return result;
-	count = converse(descriptor, message, (size_t)result, answer, sizeof(answer));
-	return count < 0 ? (int)count : rw_netlink_acknowledged(answer, (size_t)count);
+	if (family < 0)
+		return family;
+	return request(
+		descriptor, message,
+		rw_nbd_disconnect_request(message, sizeof(message), (uint16_t)family, index));
 }
 
 int rw_nbd_reconfigure(const struct rw_nbd_timeouts *timeouts)
 {
 	_Alignas(struct nlmsghdr) unsigned char message[RW_NBD_MESSAGE_BYTES];
-	_Alignas(struct nlmsghdr) unsigned char answer[8192];
 	int descriptor = rw_nbd_open();
 	int result;
-	ssize_t count;
 
 	if (descriptor < 0)
 		return descriptor;
 	result = ask_family(descriptor);
-	if (result < 0)
-		goto out;
-	result = rw_nbd_reconfigure_request(message, sizeof(message), (uint16_t)result, timeouts);
-	if (result < 0)
-		goto out;
-	count = converse(descriptor, message, (size_t)result, answer, sizeof(answer));
-	result = count < 0 ? (int)count : rw_netlink_acknowledged(answer, (size_t)count);
-out:
+	if (result >= 0)
+		result = request(descriptor, message,
+				 rw_nbd_reconfigure_request(message, sizeof(message),
+							    (uint16_t)result, timeouts));
 	close(descriptor);
 	return result;
 }

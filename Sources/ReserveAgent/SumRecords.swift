@@ -30,7 +30,7 @@ struct SumRecords {
         }
     }
 
-    private static func header(_ kind: rw_agent_kind, _ size: Int, _ now: UInt64) -> rw_header {
+    static func header(_ kind: rw_agent_kind, _ size: Int, _ now: UInt64) -> rw_header {
         rw_header(
             stem: UInt16(RW_STEM_AGENT.rawValue), kind: UInt16(kind.rawValue), size: UInt32(size),
             boot_ns: now, cpu: 0, reserved: 0)

@@ -14,10 +14,8 @@ struct ToldRecords {
     mutating func note(_ notice: Notice, picture: borrowing Picture) {
         guard case .alert(let alert) = notice.body, count < 4 else { return }
         var record = rw_told()
-        record.header = rw_header(
-            stem: UInt16(RW_STEM_AGENT.rawValue), kind: UInt16(RW_AGENT_TOLD.rawValue),
-            size: UInt32(MemoryLayout<rw_told>.size), boot_ns: notice.bootNanoseconds, cpu: 0,
-            reserved: 0)
+        record.header = SumRecords.header(
+            RW_AGENT_TOLD, MemoryLayout<rw_told>.size, notice.bootNanoseconds)
         record.track = rw_standing_track(
             track: UInt32(alert.track.rawValue), level: UInt32(alert.level.rawValue),
             incident: alert.incident, peak: UInt32(alert.peak.rawValue),

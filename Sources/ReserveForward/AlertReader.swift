@@ -56,7 +56,6 @@ struct AlertReader: ~Copyable, BoxSink {
     private var atOpening: Standing?
     /// Alerts that the box keeps from before the first record of its ring.
     private var keptAtOpening: [(told: ToldAlert, bootNanoseconds: UInt64)] = []
-    private var isOpening = false
     private let bootID: String
 
     /// - Parameter bootID: of this host now.
@@ -76,7 +75,6 @@ struct AlertReader: ~Copyable, BoxSink {
     mutating func begin(_ facts: BoxFacts, isSameWriter: Bool) {
         model = Model(policy: Policy())
         pending = [nil, nil]
-        isOpening = true
         atOpening = nil
         keptAtOpening = []
         guard !isSameWriter else { return }
@@ -104,7 +102,6 @@ struct AlertReader: ~Copyable, BoxSink {
     }
 
     mutating func statesEnded() {
-        isOpening = false
         // Of an agent that is read for the first time only what stands is told.
         for kept in keptAtOpening where state.tracks[Int(kept.told.track.track.rawValue)] != nil {
             settle(kept.told.track, at: kept.bootNanoseconds, .kept, kept.told)

@@ -30,6 +30,11 @@ public struct HostVerdict: Sendable {
         public var timeLeft: FreeTrend.Estimate?
 
         public init() {}
+
+        /// Whether tasks, and not kswapd alone, are seen to wait in direct reclaim or the throttle.
+        public func showsWaitingTasks(_ policy: Policy) -> Bool {
+            longestReclaimNanoseconds >= policy.waitingAfter || throttled > 0
+        }
     }
 
     public struct Node: Sendable {

@@ -220,9 +220,7 @@ extension Model {
         watchMarks.hasLocalServer = false
         watchMarks.tasksWait = false
         guard let counters = picture.counters, counters.nbdKnown else { return .unknown }
-        watchMarks.tasksWait =
-            evidence.longestReclaimNanoseconds >= policy.waitingAfter || evidence.throttled > 0
-            || holdsTasks
+        watchMarks.tasksWait = evidence.showsWaitingTasks(policy) || holdsTasks
         let isWaited = watchMarks.tasksWait || evidence.node?.kswapdIsBlocked == true
         var worst = HostConditions.Progress.idle
         for index in picture.devices.indices {

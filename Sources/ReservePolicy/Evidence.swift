@@ -63,8 +63,7 @@ public enum Evidence: UInt8, Sendable, CaseIterable {
             default: return nil
             }
         case .tasksWait:
-            if evidence.longestReclaimNanoseconds >= policy.waitingAfter { return true }
-            if evidence.throttled > 0 { return true }
+            if evidence.showsWaitingTasks(policy) { return true }
             return picture.counters?.directReclaim == nil ? nil : false
         case .belowMin:
             if verdict.conditions.memory == .unknown { return nil }

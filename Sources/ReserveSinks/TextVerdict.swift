@@ -79,6 +79,8 @@ extension ByteWriter {
             text("; the reserve is ")
             number(reserve / 1024)
             text(" kB: were they to fill, no reply to a swap request would find room")
+        } else if alert.reasons.contains(.receiveBuffers) {
+            text("receive buffers may hold more than the reserve")
         }
         if alert.reasons.contains(.writebackThrottle) {
             if count > start { text("; ") }

@@ -95,12 +95,12 @@ enum AgentRecord {
     }
 
     static func told(
-        _ pressure: Track, state: HostState = .stalling, _ reasons: Alert.Reasons = .stopped,
-        at boot: UInt64
+        _ standing: Track, of track: Alert.Track = .pressure, state: HostState = .stalling,
+        _ reasons: Alert.Reasons = .stopped, at boot: UInt64
     ) -> [UInt8] {
         var record = rw_told()
         record.header = header(RW_AGENT_TOLD, MemoryLayout<rw_told>.size, boot)
-        record.track = raw(pressure, 0)
+        record.track = raw(standing, UInt32(track.rawValue))
         record.state = UInt32(state.rawValue)
         record.reasons = reasons.rawValue
         record.lost_wire = Alert.Finding.confirmed.rawValue

@@ -157,6 +157,22 @@ private struct Agent: ~Copyable {
         #expect(agent.events().isEmpty)
     }
 
+    @Test func anExposureThatTheBoxKeepsIsToldWithoutItsFigures() {
+        var agent = Agent()
+        agent.open(states: [AgentRecord.standing(Track(), at: 2)])
+        let exposed = Track(level: .warning, incident: 1, told: 1, since: 100)
+        agent.open(
+            isSame: true,
+            states: [
+                AgentRecord.told(exposed, of: .exposure, .receiveBuffers, at: 100),
+                AgentRecord.standing(Track(), exposed, at: 101),
+            ])
+        let events = agent.events()
+        #expect(events.map(\.cause) == [.kept])
+        #expect(events[0].track == .exposure)
+        #expect(events[0].sentence.contains("receive buffers may hold more than the reserve; do: "))
+    }
+
     @Test func whoComesForTheFirstTimeIsNotToldWhatIsOver() {
         var agent = Agent()
         agent.open(states: [
