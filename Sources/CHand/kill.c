@@ -96,18 +96,20 @@ void reap(struct rw_hand *hand, struct reaping *reaping)
 	// It was killed all the same.
 	if (error && error != ESRCH)
 		reaping->act.error = error;
-	if (reaping->resident_pages != UINT64_MAX &&
-	    read_small(reaping->statm, text, sizeof(text)) >= 0) {
-		uint64_t left;
+	if (reaping->resident_pages != UINT64_MAX) {
+		int length = read_small(reaping->statm, text, sizeof(text));
+		uint64_t left = 0;
 
-		strtoull(text, &end, 10);
-		left = strtoull(end, NULL, 10);
-		reaping->act.freed_pages =
-			reaping->resident_pages > left ? reaping->resident_pages - left : 0;
-		reaping->act.known |= RW_ENFORCE_FREED;
-	} else if (reaping->resident_pages != UINT64_MAX && error == ESRCH) {
-		reaping->act.freed_pages = reaping->resident_pages;
-		reaping->act.known |= RW_ENFORCE_FREED;
+		if (length >= 0) {
+			strtoull(text, &end, 10);
+			left = strtoull(end, NULL, 10);
+		}
+		// Gone, by now or before: nothing of it is left.
+		if (length >= 0 || length == -ESRCH || error == ESRCH) {
+			reaping->act.freed_pages =
+				reaping->resident_pages > left ? reaping->resident_pages - left : 0;
+			reaping->act.known |= RW_ENFORCE_FREED;
+		}
 	}
 	reaping->act.free_after_pages = free_pages();
 	reaping->act.known |= RW_ENFORCE_FREE;
