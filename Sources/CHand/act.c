@@ -14,7 +14,6 @@
 // Between two looks at who is there; the first while nothing is wrong.
 #define CALM_LOOK_MS 5000
 #define LOOK_MS 1000
-#define STATE_RESERVE 3 // ReserveModel's HostState
 
 void settle_thread(const struct rw_hand *hand, uint64_t capabilities)
 {
@@ -38,8 +37,7 @@ void describe(const struct rw_hand *hand, const struct rw_directive *directive,
 	memset(act, 0, sizeof(*act));
 	memcpy(act->rule, rule->name, sizeof(act->rule));
 	memcpy(act->target, rule->place, sizeof(act->target));
-	if (directive->verb == RW_ENFORCE_END_CONNECTION ||
-	    directive->verb == RW_ENFORCE_DISCONNECT) {
+	if (directive->disk[0]) {
 		memset(act->target, 0, sizeof(act->target));
 		memcpy(act->target, directive->disk, sizeof(directive->disk));
 	}
@@ -109,6 +107,12 @@ static void act_on(struct rw_hand *hand, const struct rw_directive *directive)
 		break;
 	case RW_ENFORCE_DISCONNECT:
 		disconnect(hand, directive, &act);
+		break;
+	case RW_ENFORCE_CLEAR:
+		clear_requests(hand, directive, &act);
+		break;
+	case RW_ENFORCE_RECONNECT:
+		reconnect(hand, directive, &act);
 		break;
 	default:
 		fail(&act, -EOPNOTSUPP);
@@ -180,8 +184,11 @@ void *look_thread(void *argument)
 			bool is_calm = atomic_load(&hand->host_state) < STATE_RESERVE;
 
 			look(hand);
+			spares_keep(hand);
 			next = now_ns() + (is_calm ? CALM_LOOK_MS : LOOK_MS) * 1000000ull;
 		}
+		if (spares_place(hand))
+			spares_keep(hand);
 		ring_wait(&hand->to_look, 200);
 	}
 	atomic_fetch_sub(&hand->running, 1);

@@ -119,6 +119,12 @@ static struct needs find_needs(const struct rw_hand_settings *settings)
 	return needs;
 }
 
+/// Who only tells makes no connection.
+static bool keeps_spare(const struct rw_hand_rule *rule)
+{
+	return rule->keeps_spare && rule->mode == RW_ENFORCE_ENFORCE;
+}
+
 struct rw_hand *rw_hand_open(const char *path, const struct rw_hand_settings *settings,
 			     struct rw_hand_failure *failure)
 {
@@ -133,6 +139,9 @@ struct rw_hand *rw_hand_open(const char *path, const struct rw_hand_settings *se
 	}
 	hand->settings = *settings;
 	hand->needs = find_needs(settings);
+	for (uint32_t i = 0; i < settings->rule_count; i++)
+		hand->keeps_spare = hand->keeps_spare || keeps_spare(&settings->rules[i]);
+	spares_init(hand);
 	hand->journal = journal_create(path, &hand->journal_descriptor, failure);
 	if (!hand->journal) {
 		free(hand);
@@ -152,6 +161,7 @@ struct rw_hand *rw_hand_open(const char *path, const struct rw_hand_settings *se
 	if (ring_open(&hand->to_act, DIRECTIVES, sizeof(struct rw_directive)) ||
 	    ring_open(&hand->to_look, DIRECTIVES, sizeof(struct rw_directive)) ||
 	    ring_open(&hand->to_reap, 32, sizeof(struct reaping)) ||
+	    ring_open(&hand->to_spare, 4, sizeof(struct swap_places)) ||
 	    ring_open(&hand->from_act, RESULTS, sizeof(struct rw_enforce)) ||
 	    ring_open(&hand->from_look, RESULTS, sizeof(struct rw_enforce)) ||
 	    ring_open(&hand->from_reap, RESULTS, sizeof(struct rw_enforce))) {
@@ -348,6 +358,34 @@ int rw_hand_beat(struct rw_hand *hand, uint64_t now, uint32_t state, const uint3
 			atomic_store(&hand->no_keeper, 1);
 	}
 	return !atomic_load(&hand->no_keeper);
+}
+
+void rw_hand_swaps(struct rw_hand *hand, const struct rw_swap_place *places, uint32_t count)
+{
+	struct swap_places present = {.count = count < RW_HAND_SWAPS ? count : RW_HAND_SWAPS};
+
+	if (!hand->keeps_spare)
+		return;
+	memcpy(present.places, places, present.count * sizeof(*places));
+	// What finds no room is told with the next turn.
+	if (memcmp(&present, &hand->told_places, sizeof(present)) &&
+	    ring_put(&hand->to_spare, &present))
+		hand->told_places = present;
+}
+
+int rw_hand_spare_error(struct rw_hand *hand, uint32_t rule)
+{
+	uint32_t count = atomic_load(&hand->spare_count);
+
+	if (!keeps_spare(&hand->settings.rules[rule]))
+		return -1;
+	for (uint32_t i = 0; i < count; i++) {
+		int error = atomic_load(&hand->spares[i].error);
+
+		if (error)
+			return error;
+	}
+	return count ? 0 : ENODEV;
 }
 
 int rw_hand_put(struct rw_hand *hand, const struct rw_directive *directive)

@@ -182,6 +182,52 @@ int find_socket_owner(int diag, int proc, const struct protection *protection, s
 int end_connection(int diag, const struct rw_directive *directive);
 int try_end_connection(int diag);
 
+// ---- a spare connection ----
+
+#define STATE_RESERVE 3 // ReserveModel's HostState
+
+/// What a server says of an export.
+struct export_facts {
+	uint64_t bytes;
+	uint16_t flags; // NBD_FLAG_...
+};
+
+/// Negotiates until transmission; until then at most. 0, or: -EPROTO, -ETIMEDOUT, -ECONNRESET,
+/// -ENOENT no such export, -EACCES, -ENOKEY TLS is wanted, -EROFS, -EOPNOTSUPP: the server does not
+/// say that several connections see the same (NBD_FLAG_CAN_MULTI_CONN).
+int export_negotiate(int fd, const char *name, struct export_facts *facts, uint64_t until);
+/// Whether the export is what the device shows: its size and first 4096 bytes. -ESTALE: it is not,
+/// or there is nothing by which to tell.
+int export_compare(int fd, const struct export_facts *facts, const char *device, uint64_t until);
+/// Asks for 4096 bytes, and takes the answer: whole, or -ETIMEDOUT with all of it still to come.
+int export_ask(int fd, uint64_t until);
+int export_answer(int fd, uint64_t until);
+
+/// Made by the thread that looks, given away by the one that acts.
+struct spare {
+	_Atomic uint32_t lock; // for moments
+	int descriptor; // -1 none
+	struct rw_swap_place place; // "" none
+	char backend[128]; // /sys/block/nbdN/backend, which the driver asks for; ""
+	uint64_t next_try_ns;
+	_Atomic uint32_t owed; // an answer was asked for and has not come
+	_Atomic int error; // errno why there is none; 0: it is ready
+};
+
+struct swap_places {
+	struct rw_swap_place places[RW_HAND_SWAPS];
+	uint32_t count;
+	uint32_t padding;
+};
+
+void spares_init(struct rw_hand *hand);
+/// Takes in where swap lies now; whether that is news.
+bool spares_place(struct rw_hand *hand);
+/// Makes what is missing, and finds out what has ended. May wait for the network.
+void spares_keep(struct rw_hand *hand);
+/// N of "nbdN". 0, -ENODEV.
+int nbd_index(const char *disk, uint32_t *index);
+
 // ---- threads ----
 
 /// One producer, one consumer; memory from the start.
@@ -233,12 +279,16 @@ struct rw_hand {
 	struct protection protection;
 	struct group groups[RW_HAND_RULES];
 	struct census censuses[RW_HAND_RULES];
+	bool keeps_spare; // a rule may want one
+	struct spare spares[RW_HAND_SWAPS];
+	_Atomic uint32_t spare_count;
+	struct swap_places told_places; // the loop's
 	_Atomic uint32_t host_state;
 	_Atomic uint32_t no_keeper; // it is gone: nothing may stand
 	uint64_t keeper_seen; // by the loop: the keeper's last beat, and for how long it is that
 	uint64_t keeper_stale_ns;
 	uint64_t last_beat_ns;
-	struct ring to_act, to_look, to_reap;
+	struct ring to_act, to_look, to_reap, to_spare;
 	struct ring from_act, from_look, from_reap;
 	_Atomic uint32_t reaper_lock; // two threads hand victims over
 	_Atomic uint32_t lost; // results that found no room
@@ -271,6 +321,9 @@ void kill_cgroup(struct rw_hand *hand, const struct rw_directive *directive,
 void end_one_connection(struct rw_hand *hand, const struct rw_directive *directive,
 			struct rw_enforce *act);
 void disconnect(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act);
+void clear_requests(struct rw_hand *hand, const struct rw_directive *directive,
+		    struct rw_enforce *act);
+void reconnect(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act);
 void reap(struct rw_hand *hand, struct reaping *reaping);
 /// process_mrelease(2), as often as it takes. 0 or -errno.
 int release_memory(int pidfd);

@@ -205,22 +205,11 @@ void kill_cgroup(struct rw_hand *hand, const struct rw_directive *directive, str
 /// more end with an error, where no timeout would end them.
 void disconnect(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act)
 {
-	char *end;
-	unsigned long index;
-	int error;
+	uint32_t index;
+	int error = nbd_index(directive->disk, &index);
 
-	if (strncmp(directive->disk, "nbd", 3)) {
-		fail(act, -ENODEV);
-		return;
-	}
-	index = strtoul(directive->disk + 3, &end, 10);
-	if (end == directive->disk + 3 || *end) {
-		fail(act, -ENODEV);
-		return;
-	}
-	if (!directive->enforced)
-		return;
-	error = rw_nbd_disconnect(hand->nbd, (uint32_t)index);
+	if (!error && directive->enforced)
+		error = rw_nbd_disconnect(hand->nbd, index);
 	if (error)
 		fail(act, error);
 }

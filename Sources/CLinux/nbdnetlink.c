@@ -77,6 +77,17 @@ int rw_nbd_family_request(void *bytes, size_t capacity)
 	return end(&message);
 }
 
+static int add_backend(struct growing *message, const char *backend)
+{
+	size_t count = strlen(backend) + 1;
+
+	// Beyond it no attribute's length is told in 16 bits.
+	if (count > message->capacity)
+		return -EMSGSIZE;
+	add_attribute(message, NBD_ATTR_BACKEND_IDENTIFIER, backend, count);
+	return 0;
+}
+
 int rw_nbd_reconfigure_request(void *bytes, size_t capacity, uint16_t family,
 			       const struct rw_nbd_timeouts *timeouts)
 {
@@ -88,14 +99,8 @@ int rw_nbd_reconfigure_request(void *bytes, size_t capacity, uint16_t family,
 		      sizeof(timeouts->timeout_s));
 	add_attribute(&message, NBD_ATTR_DEAD_CONN_TIMEOUT, &timeouts->dead_conn_timeout_s,
 		      sizeof(timeouts->dead_conn_timeout_s));
-	if (timeouts->backend) {
-		size_t count = strlen(timeouts->backend) + 1;
-
-		// Beyond it no attribute's length is told in 16 bits.
-		if (count > capacity)
-			return -EMSGSIZE;
-		add_attribute(&message, NBD_ATTR_BACKEND_IDENTIFIER, timeouts->backend, count);
-	}
+	if (timeouts->backend && add_backend(&message, timeouts->backend))
+		return -EMSGSIZE;
 	return end(&message);
 }
 
@@ -235,6 +240,40 @@ int rw_nbd_disconnect(int descriptor, uint32_t index)
 	return request(
 		descriptor, message,
 		rw_nbd_disconnect_request(message, sizeof(message), (uint16_t)family, index));
+}
+
+int rw_nbd_reconnect_request(void *bytes, size_t capacity, uint16_t family, uint32_t index,
+			     const char *backend, int connection)
+{
+	struct growing message =
+		begin(bytes, capacity, family, NLM_F_ACK, NBD_CMD_RECONFIGURE, NBD_GENL_VERSION);
+	struct {
+		struct nlattr item;
+		struct nlattr number;
+		uint32_t descriptor;
+	} socket = {
+		.item = {.nla_len = sizeof(socket), .nla_type = NBD_SOCK_ITEM | NLA_F_NESTED},
+		.number = {.nla_len = NLA_HDRLEN + sizeof(uint32_t), .nla_type = NBD_SOCK_FD},
+		.descriptor = (uint32_t)connection,
+	};
+
+	add_attribute(&message, NBD_ATTR_INDEX, &index, sizeof(index));
+	add_attribute(&message, NBD_ATTR_SOCKETS | NLA_F_NESTED, &socket, sizeof(socket));
+	if (backend[0] && add_backend(&message, backend))
+		return -EMSGSIZE;
+	return end(&message);
+}
+
+int rw_nbd_reconnect(int descriptor, uint32_t index, const char *backend, int connection)
+{
+	_Alignas(struct nlmsghdr) unsigned char message[RW_NBD_MESSAGE_BYTES];
+	int family = ask_family(descriptor);
+
+	if (family < 0)
+		return family;
+	return request(descriptor, message,
+		       rw_nbd_reconnect_request(message, sizeof(message), (uint16_t)family, index,
+						backend, connection));
 }
 
 int rw_nbd_reconfigure(const struct rw_nbd_timeouts *timeouts)

@@ -48,6 +48,13 @@ enum EnforceRecords {
         record.refused = rule.refused
         record.limited = rule.limited
         record.undone = rule.undone
+        switch rule.spare {
+        case .notWanted: break
+        case .ready: record.spare = UInt8(RW_ENFORCE_READY.rawValue)
+        case .missing(let errno):
+            record.spare = UInt8(RW_ENFORCE_MISSING.rawValue)
+            record.spare_error = errno
+        }
         return record
     }
 
@@ -100,7 +107,42 @@ enum EnforceRecords {
                 }
             }
         }
+        withUnsafeMutableBytes(of: &settings.spare_export) { bytes in
+            for (offset, byte) in set.spareExport.utf8.prefix(bytes.count - 1).enumerated() {
+                bytes[offset] = byte
+            }
+        }
         return settings
+    }
+
+    /// Where the swap's servers are, as far as the picture knows; how many.
+    static func places(
+        _ picture: borrowing Picture, _ places: inout InlineArray<4, rw_swap_place>
+    ) -> Int {
+        var count = 0
+        var disks = InlineArray<4, FixedName>(repeating: FixedName())
+        for index in picture.sockets.indices where count < 4 {
+            let socket = picture.sockets[index]
+            guard socket.tcp != nil, !socket.disk.isEmpty,
+                picture.swaps.firstIndex(where: { $0.nbdDisk == socket.disk }) != nil
+            else { continue }
+            var place = rw_swap_place()
+            withUnsafeMutableBytes(of: &place.disk) { bytes in
+                for offset in 0..<16 { bytes[offset] = socket.disk[offset] }
+            }
+            withUnsafeMutableBytes(of: &place.peer) { bytes in
+                for offset in 0..<16 { bytes[offset] = socket.peer[offset] }
+            }
+            place.family = socket.family
+            place.netns = socket.netns
+            place.peer_port = socket.peer.port
+            let isThere = (0..<count).contains { disks[$0] == socket.disk }
+            guard !isThere else { continue }
+            disks[count] = socket.disk
+            places[count] = place
+            count += 1
+        }
+        return count
     }
 
     private static func handRule(_ rule: Rule, mode: EnforceMode) -> rw_hand_rule {
@@ -113,6 +155,7 @@ enum EnforceRecords {
         record.choice = rule.target.choice.rawValue
         record.kills = rule.action == .kill || rule.action == .rescue ? 1 : 0
         record.ends_connections = rule.endsConnection ? 1 : 0
+        record.keeps_spare = rule.keepsSpare ? 1 : 0
         record.memory_high_percent = UInt32(rule.memoryHighPercent)
         return record
     }

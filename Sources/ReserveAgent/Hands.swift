@@ -23,6 +23,7 @@ struct Hands: ~Copyable {
     private var isClosed = false
     private let rules: RuleSet
     private var clients = InlineArray<16, UInt32>(repeating: 0)
+    private var swapPlaces = InlineArray<4, rw_swap_place>(repeating: rw_swap_place())
     /// The keeper lives: without it nothing may stand.
     private(set) var hasKeeper = true
 
@@ -138,6 +139,12 @@ struct Hands: ~Copyable {
             clients[Int(count)] = client
             count += 1
         }
+        let places = EnforceRecords.places(picture, &swapPlaces)
+        withUnsafeBytes(of: &swapPlaces) { bytes in
+            if let first = bytes.assumingMemoryBound(to: rw_swap_place.self).baseAddress {
+                rw_hand_swaps(hand, first, UInt32(places))
+            }
+        }
         let state = UInt32(picture.verdict.state.rawValue)
         let lives = withUnsafeBytes(of: &clients) { bytes in
             bytes.assumingMemoryBound(to: UInt32.self).baseAddress.map {
@@ -151,6 +158,11 @@ struct Hands: ~Copyable {
     /// Decides for this moment, and hands over what is to be done. What is only to be told waits
     /// for ``next()``.
     mutating func decide(_ picture: borrowing Picture, at now: UInt64) {
+        for index in decider.standings.indices {
+            let error = rw_hand_spare_error(hand, UInt32(index))
+            decider.setSpare(
+                index, error < 0 ? .notWanted : error == 0 ? .ready : .missing(errno: error))
+        }
         decider.decide(picture, at: now, &directives, told: &told)
         for index in directives.indices {
             var record = EnforceRecords.directive(directives[index])
@@ -205,6 +217,6 @@ extension EnforceRuleState {
         mode == other.mode && would == other.would && done == other.done && failed == other.failed
             && refused == other.refused && limited == other.limited && undone == other.undone
             && stands == other.stands && targetError == other.targetError
-            && name == other.name
+            && name == other.name && spare == other.spare
     }
 }

@@ -36,6 +36,8 @@ public enum EnforceVerb: UInt8, Sendable, CaseIterable {
     case rescue = 11
     /// NBD_CMD_DISCONNECT: what was sent and not answered ends.
     case disconnect = 12
+    /// NBD_CLEAR_SOCK: what was sent and not answered ends, and the device may be connected anew.
+    case clear = 13
 
     /// What takes it back; nil: nothing does.
     public var undoing: EnforceVerb? {
@@ -99,6 +101,8 @@ public enum EnforceReason: UInt8, Sendable, CaseIterable {
     case wireLost = 16
     /// Of a rescue: the host receives again, but the swap's connection is ended.
     case receivesAgain = 17
+    /// Refused: no other connection stands ready.
+    case noSpare = 18
 }
 
 /// Why this one and no other. The numbers are the wire's.
@@ -167,6 +171,16 @@ public struct EnforceRuleState: Sendable {
     public var stands = false
     /// errno with which its target could not be found; 0: it is there.
     public var targetError: Int32 = 0
+    /// Of a rescue: whether a connection stands ready to take the ended one's place.
+    public var spare = Spare.notWanted
+
+    /// The errno is that with which none could be made.
+    public enum Spare: Sendable, Equatable {
+        /// The rule wants none, or only tells, or an older agent did not say.
+        case notWanted
+        case ready
+        case missing(errno: Int32)
+    }
 
     public init() {}
 

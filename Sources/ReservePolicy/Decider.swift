@@ -81,6 +81,11 @@ public struct Decider: Sendable {
         }
     }
 
+    /// Takes in whether a connection stands ready to take an ended one's place.
+    public mutating func setSpare(_ index: Int, _ spare: EnforceRuleState.Spare) {
+        standings[index].spare = spare
+    }
+
     /// Takes in what came of an act.
     public mutating func hear(_ act: Enforcement) {
         let index = Int(act.ruleIndex)

@@ -17,6 +17,12 @@ struct RescueProgress: Sendable {
         case waiting
         /// The swap's connection was ended; what was sent on it ends with the device.
         case ending
+        /// As that, and another connection stands ready: what was sent is ended next.
+        case clearing
+        /// The other one is to be put in as soon as it answers.
+        case replacing
+        /// It was put in: whether requests complete on it shows now.
+        case replaced
         /// Nothing is left to be done; what was stopped waits for its deadline.
         case exhausted
     }
@@ -31,6 +37,19 @@ struct RescueProgress: Sendable {
     var nextConnection = 0
     /// The device was disconnected as well.
     var hasDisconnected = false
+    /// Whose connection was ended.
+    var disk = FixedName()
+    /// How often the other connection was tried.
+    var attempts = 0
+
+    /// No connection is there: when it is over now, for its deadline or a lost wire, nothing puts
+    /// one in any more.
+    var isBetween: Bool { step == .clearing || step == .replacing }
+
+    /// What lies in swap is given up.
+    var isSwapLost: Bool {
+        nextConnection > 0 && !isBetween && step != .replaced
+    }
 }
 
 extension Decider {
@@ -41,6 +60,13 @@ extension Decider {
     /// Until who was stuck in sending has come out of it. What was sent already, and has no
     /// timeout, waits for a connection that is no more, and with it who waits in wbt_wait().
     private static var disconnectWait: UInt64 { 1_000_000_000 }
+    /// Until who was stuck in sending has come out of it, where nobody needs to be waited for but
+    /// them: as long as no connection is there, whoever reads from swap fails.
+    private static var clearWait: UInt64 { 200_000_000 }
+    /// So often the other connection is tried, two seconds each for its answer.
+    private static var mostAttempts: Int { 4 }
+    /// Until requests complete on it.
+    private static var replacedWait: UInt64 { 15_000_000_000 }
     /// Until the host received again in trials: 0.14 to 0.94 s.
     private static var endWait: UInt64 { 10_000_000_000 }
     /// For so long it must go well after the connection's end.
@@ -69,9 +95,9 @@ extension Decider {
         }
         let progress = picture.verdict.conditions.progress
         // As long as requests complete, nothing more is done.
-        if states[index].rescue.nextConnection == 0, progress == .moving || progress == .idle {
-            return
-        }
+        let isUntouched =
+            states[index].rescue.nextConnection == 0 || states[index].rescue.step == .replaced
+        if isUntouched, progress == .moving || progress == .idle { return }
         let inStep = now &- states[index].rescue.since
         switch states[index].rescue.step {
         case .none: break
@@ -94,8 +120,11 @@ extension Decider {
             if states[index].rescue.nextConnection == 0 {
                 exhaust(index, now, &told)
             } else {
-                enter(.ending, index, now)
+                states[index].rescue.disk =
+                    picture.verdict.evidence.device?.disk ?? FixedName()
+                enter(hasSpare(index) ? .clearing : .ending, index, now)
             }
+        case .clearing, .replacing, .replaced: replace(index, inStep, now, &directives)
         case .ending:
             if !states[index].rescue.hasDisconnected, inStep >= Self.disconnectWait,
                 let device = picture.verdict.evidence.device, device.inFlight > 0
@@ -113,6 +142,7 @@ extension Decider {
     private mutating func enter(_ step: RescueProgress.Step, _ index: Int, _ now: UInt64) {
         states[index].rescue.step = step
         states[index].rescue.since = now
+        states[index].rescue.goodNanoseconds = 0
     }
 
     /// The largest of the load first: who owns the sockets can be looked up only with memory.
@@ -145,6 +175,39 @@ extension Decider {
         }
     }
 
+    /// Whoever only tells has made no connection, and tells what one would be for.
+    private func hasSpare(_ index: Int) -> Bool {
+        rules[index].keepsSpare
+            && (modes[index] != .enforce || standings[index].spare == .ready)
+    }
+
+    /// Puts the connection that stands ready in the place of the one that was ended.
+    private mutating func replace(
+        _ index: Int, _ inStep: UInt64, _ now: UInt64, _ directives: inout DirectiveQueue
+    ) {
+        let connection = Directive.Connection(disk: states[index].rescue.disk)
+        switch states[index].rescue.step {
+        case .clearing:
+            guard inStep >= Self.clearWait, !isWaiting(index, now) else { return }
+            act(index, .clear, .named, now, &directives, connection: connection)
+            enter(.replacing, index, now)
+        case .replacing:
+            guard !isWaiting(index, now) else { return }
+            let attempts = states[index].rescue.attempts
+            if attempts > 0, !states[index].hasFailed {
+                enter(.replaced, index, now)
+            } else if attempts < Self.mostAttempts {
+                states[index].rescue.attempts += 1
+                act(index, .reconnect, .named, now, &directives, connection: connection)
+            } else {
+                enter(.ending, index, now)
+            }
+        default:
+            // It is in its place, and nothing comes of it.
+            if inStep >= Self.replacedWait { enter(.ending, index, now) }
+        }
+    }
+
     private mutating func exhaust(
         _ index: Int, _ now: UInt64, _ told: inout BoundedList<Enforcement>
     ) {
@@ -164,7 +227,8 @@ extension Decider {
         let isStuck = picture.verdict.evidence.worker?.receives == true
         // After the connection's end requests fail, and that is no progress: what counts is
         // that the worker of the receive path came out, and that nothing is in flight for ever.
-        let hasEnded = states[index].rescue.nextConnection > 0
+        let hasEnded = states[index].rescue.isSwapLost
+        if states[index].rescue.isBetween { return nil }
         let inFlight = picture.verdict.evidence.device?.inFlight ?? 0
         let isGood =
             hasEnded
@@ -188,7 +252,7 @@ extension Decider {
                 modes[index] != .enforce ? .would : isWell ? .done : .failed
             tell(index, .rescue, outcome, reason, states[index].standingSerial, &told)
         }
-        if states[index].rescue.nextConnection > 0 {
+        if states[index].rescue.isSwapLost || states[index].rescue.isBetween {
             // Its pages in that swap are lost. Let go, it would have the host write to the dead
             // device for ever: the kernel takes what it can not write for progress.
             act(index, .killCgroup, .named, now, &directives)

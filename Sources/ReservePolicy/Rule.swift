@@ -21,6 +21,9 @@ public struct Rule: Sendable, Equatable {
     public var memoryHighPercent: UInt64 = 100
     /// Of ``Action/rescue``: whether it may end the swap's connection.
     public var endsConnection = false
+    /// Of ``Action/rescue``: whether a second connection to the server stands ready to take the
+    /// ended one's place, so that swap is kept.
+    public var keepsSpare = false
 
     public init(name: String, action: Action, target: RuleTarget) {
         self.name = name
@@ -135,7 +138,10 @@ public struct RuleSet: Sendable, Equatable {
     /// Whom no rule may stop, freeze or kill, beside those that are never touched: a program
     /// by its path or by its name (then its file must be root's), a cgroup, a unit.
     public var protected: [String] = []
+    /// The server's name for what the swap lies on; empty is its default export.
+    public var spareExport = ""
 
+    public static let longestExport = 63
     public static let mostRules = 16
     public static let mostProtected = 32
 

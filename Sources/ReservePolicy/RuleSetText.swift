@@ -17,7 +17,7 @@ extension RuleSet {
         }
     }
 
-    public static let keys = ["Mode", "Protect"]
+    public static let keys = ["Mode", "Protect", "SpareExport"]
 
     /// Whether a section is a policy's at all.
     public static func isPolicy(title: String) -> Bool {
@@ -79,6 +79,18 @@ extension RuleSet {
                 for word in line.value.split(separator: " ") {
                     protect(String(word), line, &problems)
                 }
+            case "SpareExport":
+                let isPlain = line.value.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != 0x3b }
+                if isPlain, line.value.utf8.count <= Self.longestExport {
+                    spareExport = line.value
+                } else {
+                    problems.append(
+                        RuleProblem(
+                            place: line.place,
+                            sentence: "SpareExport= is an export's name as the client has it after "
+                                + "-N: at most \(Self.longestExport) printable ASCII characters, "
+                                + "without blanks and ;"))
+                }
             default:
                 problems.append(
                     RuleProblem(
@@ -116,10 +128,10 @@ extension RuleSet {
     /// The set in words of the agent's command line, one each.
     public var words: [String] {
         guard !isIdle else { return [] }
-        var words = ["policy=Mode=\(ceiling)"]
-        if !protected.isEmpty {
-            words = ["policy=Mode=\(ceiling);Protect=" + protected.joined(separator: " ")]
-        }
+        var all = "policy=Mode=\(ceiling)"
+        if !protected.isEmpty { all += ";Protect=" + protected.joined(separator: " ") }
+        if !spareExport.isEmpty { all += ";SpareExport=" + spareExport }
+        var words = [all]
         for rule in rules {
             words.append(
                 "rule="

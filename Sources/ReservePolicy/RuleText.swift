@@ -31,7 +31,7 @@ extension Rule {
     /// The keys of a section `[Rule NAME]`.
     public static let keys = [
         "Mode", "When", "Evidence", "For", "Action", "Target", "MaxTimes", "Every", "MaxDuration",
-        "MaxVictims", "MemoryHigh", "EndConnection",
+        "MaxVictims", "MemoryHigh", "EndConnection", "SpareConnection",
     ]
 
     /// Reads one section; every problem of it is found, not only the first.
@@ -66,7 +66,10 @@ extension Rule {
             pairs.append(("MaxVictims", "\(limits.victims)"))
         }
         if action == .memoryHigh { pairs.append(("MemoryHigh", "\(memoryHighPercent)%")) }
-        if action == .rescue { pairs.append(("EndConnection", endsConnection ? "yes" : "no")) }
+        if action == .rescue {
+            pairs.append(("EndConnection", endsConnection ? "yes" : "no"))
+            pairs.append(("SpareConnection", keepsSpare ? "yes" : "no"))
+        }
         return pairs.map { RuleLine(key: $0.0, value: $0.1, place: "") }
     }
 }
@@ -314,14 +317,26 @@ private struct RuleReader {
                     "MemoryHigh=\(text) is not 10% to 100% of what the cgroup has then")
             }
         }
-        if !refused("EndConnection", unless: action == .rescue, action),
-            let text = value("EndConnection")
-        {
-            switch text {
-            case "yes", "true", "on", "1": rule.endsConnection = true
-            case "no", "false", "off", "0": rule.endsConnection = false
-            default: reject("EndConnection", "EndConnection=\(text) is neither yes nor no")
-            }
+        rule.endsConnection = isSet("EndConnection", action)
+        rule.keepsSpare = isSet("SpareConnection", action)
+        if rule.keepsSpare, !rule.endsConnection {
+            reject(
+                "SpareConnection",
+                "SpareConnection=yes is for EndConnection=yes: it takes the ended one's place")
+        }
+    }
+
+    /// Of a rescue; not without it.
+    private mutating func isSet(_ key: String, _ action: Rule.Action) -> Bool {
+        guard !refused(key, unless: action == .rescue, action), let text = value(key) else {
+            return false
+        }
+        switch text {
+        case "yes", "true", "on", "1": return true
+        case "no", "false", "off", "0": return false
+        default:
+            reject(key, "\(key)=\(text) is neither yes nor no")
+            return false
         }
     }
 

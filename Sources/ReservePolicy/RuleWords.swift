@@ -67,11 +67,17 @@ extension Rule {
                 + "process of it with the most memory of its own, the owner of the most unread "
                 + "socket memory, then further of the largest, at most \(limits.victims) in all"
             text +=
-                endsConnection
-                ? "; where the receive path is still dead 2s later, ends the swap's connection, "
-                    + "disconnects its device and kills all of \(group): the host lives on, AND WHAT "
-                    + "LIES IN THAT SWAP IS LOST"
-                : "; the swap's connection is left alone"
+                keepsSpare
+                ? "; where the receive path is still dead 2s later, ends the swap's connection and "
+                    + "puts a second one in its place, which is kept ready: what is being read from "
+                    + "swap at that moment is lost, the rest is kept; where none is ready, or it does "
+                    + "not answer, disconnects the device and kills all of \(group), AND WHAT LIES IN "
+                    + "THAT SWAP IS LOST"
+                : endsConnection
+                    ? "; where the receive path is still dead 2s later, ends the swap's connection, "
+                        + "disconnects its device and kills all of \(group): the host lives on, AND WHAT "
+                        + "LIES IN THAT SWAP IS LOST"
+                    : "; the swap's connection is left alone"
             return text
         }
     }

@@ -51,6 +51,11 @@ extension RecordDecoder {
         rule.undone = record.undone
         rule.stands = record.stands != 0
         rule.targetError = record.target_error
+        switch UInt32(record.spare) {
+        case RW_ENFORCE_READY.rawValue: rule.spare = .ready
+        case RW_ENFORCE_MISSING.rawValue: rule.spare = .missing(errno: record.spare_error)
+        default: rule.spare = .notWanted
+        }
         return rule
     }
 }

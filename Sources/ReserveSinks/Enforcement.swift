@@ -30,6 +30,7 @@ extension EnforceVerb {
         case .reconnect: return "reconnect"
         case .rescue: return "rescue"
         case .disconnect: return "disconnect"
+        case .clear: return "clear"
         }
     }
 
@@ -49,6 +50,7 @@ extension EnforceVerb {
         case .reconnect: return "given another connection to"
         case .rescue: return "rescued"
         case .disconnect: return "disconnected"
+        case .clear: return "ended what was sent and not answered on"
         }
     }
 }
@@ -90,6 +92,7 @@ extension EnforceReason {
         case .exhausted: return "exhausted"
         case .wireLost: return "wire_lost"
         case .receivesAgain: return "receives_again"
+        case .noSpare: return "no_spare"
         }
     }
 
@@ -113,6 +116,7 @@ extension EnforceReason {
         case .exhausted: return "all that the rule allows was done, and nothing helped"
         case .wireLost: return "the wire is lost, which heals by itself"
         case .receivesAgain: return "the host receives again, and the swap's connection is ended"
+        case .noSpare: return "no other connection stands ready"
         }
     }
 }
@@ -174,6 +178,13 @@ extension ByteWriter {
             field("target", foreign: rule.target)
             if rule.targetError != 0 { field("target_error", signed: rule.targetError) }
             field("stands", rule.stands)
+            switch rule.spare {
+            case .notWanted: break
+            case .ready: field("spare", word: "ready")
+            case .missing(let errno):
+                field("spare", word: "missing")
+                if errno != 0 { field("spare_error", signed: errno) }
+            }
             for place in 0..<5 {
                 let outcome = EnforceOutcome.told[place]
                 field(outcome.word, rule[outcome])

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../../Sources/CHand/include/hand.h"
+#include "export.h"
 
 static uint64_t now_ns(void)
 {
@@ -145,6 +146,8 @@ int main(int count, char **words)
 		return trace(atoi(words[2]));
 	if (count == 3 && !strcmp(words[1], "clear"))
 		return clear(words[2]);
+	if (count == 5 && !strcmp(words[1], "export"))
+		return try_export(words[2], words[3], words[4]);
 	if (count < 4)
 		return 64;
 	// What we did not ask for is somebody's lock, or keeps somebody's pipe open.

@@ -14,6 +14,8 @@ struct Bench {
     var told: [Enforcement] = []
     /// What comes of the acts: told to the decider in the beat after.
     var outcome: EnforceOutcome? = .done
+    /// Those fail whatever ``outcome`` is.
+    var failing: Set<EnforceVerb> = []
 
     init(_ rules: Rule...) {
         var set = RuleSet()
@@ -32,6 +34,7 @@ struct Bench {
                 guard let outcome else { continue }
                 var act = decider.wouldBe(out[index])
                 act.outcome = out[index].isEnforced ? outcome : .would
+                if failing.contains(act.verb) { act.outcome = .failed }
                 decider.hear(act)
             }
             for index in said.indices { told.append(said[index]) }

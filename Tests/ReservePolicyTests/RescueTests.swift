@@ -122,6 +122,77 @@ private func rescue(_ change: (inout Rule) -> Void = { _ in }) -> Rule {
         #expect(bench.told.map(\.reason) == [.receivesAgain])
     }
 
+    /// As far as its connection's end, with another one ready.
+    private func replacing(_ change: (inout Rule) -> Void = { _ in }) -> Bench {
+        var bench = Bench(
+            rescue {
+                $0.endsConnection = true
+                $0.keepsSpare = true
+                change(&$0)
+            })
+        bench.deadlock()
+        bench.decider.setSpare(0, .ready)
+        bench.beat(51 + 40)
+        #expect(bench.verbs.suffix(1) == [.endConnection])
+        bench.picture.verdict.state = .failing
+        bench.picture.verdict.conditions.progress = .failing
+        return bench
+    }
+
+    @Test func anotherConnectionTakesTheEndedOnesPlaceAndSwapIsKept() {
+        var bench = replacing()
+        bench.beat(4)
+        #expect(bench.verbs.suffix(3) == [.endConnection, .clear, .reconnect])
+        #expect(bench.directives.suffix(2).allSatisfy { $0.connection?.disk == FixedName("nbd0") })
+        #expect(
+            bench.directives.suffix(2).first.map {
+                $0.bootNanoseconds - bench.directives[4].bootNanoseconds >= 200_000_000
+            } == true)
+        // Nothing in flight and no worker stuck is no swap that is lost.
+        bench.picture.verdict.evidence.worker = nil
+        bench.picture.verdict.evidence.device?.inFlight = 0
+        bench.picture.verdict.conditions.progress = .moving
+        bench.picture.verdict.conditions.memory = .aboveLow
+        bench.beat(45)
+        #expect(bench.verbs.suffix(1) == [.reconnect])
+        bench.beat(10)
+        #expect(bench.verbs.suffix(2) == [.reconnect, .thaw])
+        #expect(!bench.verbs.contains(.killCgroup) && !bench.verbs.contains(.disconnect))
+        #expect(bench.told.map(\.reason) == [.recovered])
+    }
+
+    @Test func whereTheOtherConnectionDoesNotAnswerSwapIsLost() {
+        var bench = replacing()
+        bench.failing = [.reconnect]
+        bench.beat(25)
+        #expect(bench.verbs.filter { $0 == .reconnect }.count == 4)
+        #expect(bench.verbs.suffix(2) == [.reconnect, .disconnect])
+        bench.picture.verdict.evidence.worker = nil
+        bench.picture.verdict.evidence.device?.inFlight = 0
+        bench.beat(11)
+        #expect(bench.verbs.suffix(2) == [.killCgroup, .thaw])
+        #expect(bench.told.map(\.reason) == [.receivesAgain])
+    }
+
+    @Test func whereNothingCompletesOnTheOtherConnectionSwapIsLost() {
+        var bench = replacing()
+        bench.beat(300)
+        #expect(bench.verbs.suffix(2) == [.reconnect, .disconnect])
+        #expect(bench.verbs.filter { $0 == .reconnect }.count == 1)
+    }
+
+    @Test func withoutAnotherConnectionItIsAsIfNoneWereWanted() {
+        var bench = Bench(
+            rescue {
+                $0.endsConnection = true
+                $0.keepsSpare = true
+            })
+        bench.deadlock()
+        bench.decider.setSpare(0, .missing(errno: 2))
+        bench.beat(51 + 60)
+        #expect(bench.verbs.suffix(2) == [.endConnection, .disconnect])
+    }
+
     @Test func itIsTriedOnceForOneDeadlock() {
         var bench = Bench(rescue { $0.limits.times = 3 })
         bench.deadlock()

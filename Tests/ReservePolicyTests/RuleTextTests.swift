@@ -63,6 +63,7 @@ private func read(_ text: String, name: String = "r") -> (rule: Rule?, problems:
             "Mode=enforce\nWhen=stalling\nEvidence=!lost-wire\nAction=kill\n"
                 + "Target=largest-in /a/b\nMaxVictims=3\nFor=90s",
             "Action=rescue\nTarget=/load\nEndConnection=yes\nMaxDuration=2min",
+            "Action=rescue\nTarget=/load\nEndConnection=yes\nSpareConnection=yes",
             "When=reserve\nAction=memory-high\nTarget=x.service\nMemoryHigh=80%",
             "When=stalling\nAction=stop\nTarget=socket-memory-owner\nFor=0",
             "When=deadlocked\nAction=kill-cgroup\nTarget=/load\nMode=off",
@@ -121,7 +122,12 @@ private func read(_ text: String, name: String = "r") -> (rule: Rule?, problems:
         }
         let set = RuleSet.read(
             [
-                section("Policy", [("Mode", "observe"), ("Protect", "postgres /usr/bin/x")]),
+                section(
+                    "Policy",
+                    [
+                        ("Mode", "observe"), ("Protect", "postgres /usr/bin/x"),
+                        ("SpareExport", "swap/1"),
+                    ]),
                 section(
                     "Rule a",
                     [
@@ -146,6 +152,35 @@ private func read(_ text: String, name: String = "r") -> (rule: Rule?, problems:
         again.rules[0].mode = .off
         #expect(again.isIdle)
         #expect(again.words.isEmpty)
+    }
+
+    @Test func aSpareConnectionIsForOneThatMayBeEnded() throws {
+        let alone = read("Action=rescue\nTarget=/load\nSpareConnection=yes")
+        #expect(alone.rule == nil)
+        #expect(alone.problems.map(\.sentence).contains { $0.contains("EndConnection=yes") })
+        #expect(read("When=stalling\nAction=freeze\nTarget=/load\nSpareConnection=yes").rule == nil)
+        let whole = try #require(
+            read("Action=rescue\nTarget=/load\nEndConnection=yes\nSpareConnection=yes").rule)
+        #expect(whole.keepsSpare)
+        var set = RuleSet()
+        set.rules = [whole]
+        #expect(set.explanation.joined().contains("puts a second one in its place"))
+    }
+
+    @Test(arguments: [
+        ("", true), ("swap/host-1", true), (String(repeating: "x", count: 63), true),
+        (String(repeating: "x", count: 64), false), ("a b", false), ("a;b", false),
+    ])
+    func anExportsNameComesThroughOrIsRefused(_ name: String, _ isTaken: Bool) {
+        var problems: [RuleProblem] = []
+        let set = RuleSet.read(
+            [
+                RuleSet.Section(
+                    title: "Policy", place: "f:1",
+                    lines: [RuleLine(key: "SpareExport", value: name, place: "f:2")])
+            ], problems: &problems)
+        #expect(problems.isEmpty == isTaken)
+        #expect(set.spareExport == (isTaken ? name : ""))
     }
 
     @Test func aPolicyIsExplainedInWords() throws {

@@ -21,6 +21,9 @@
 #define RW_HAND_NAME_BYTES 104
 /// Processes of NBD clients that are told with each beat.
 #define RW_HAND_CLIENTS 16
+/// Devices for which a spare connection is kept.
+#define RW_HAND_SWAPS 4
+#define RW_EXPORT_BYTES 64
 
 /// One rule, as far as hands need to know it.
 struct rw_hand_rule {
@@ -32,7 +35,8 @@ struct rw_hand_rule {
 	uint8_t choice; ///< enum rw_enforce_choice
 	uint8_t kills; ///< it may kill single processes
 	uint8_t ends_connections;
-	uint8_t reserved[3];
+	uint8_t keeps_spare; ///< a second connection stands ready to take the ended one's place
+	uint8_t reserved[2];
 	uint32_t memory_high_percent;
 	uint32_t padding;
 };
@@ -42,8 +46,18 @@ struct rw_hand_settings {
 	uint32_t rule_count;
 	uint32_t protected_count;
 	char protected_names[RW_HAND_PROTECTED][RW_HAND_NAME_BYTES];
+	char spare_export[RW_EXPORT_BYTES]; ///< the server's name for what the swap lies on
 	int32_t priority; ///< SCHED_FIFO; 0 none
 	int32_t reserved;
+};
+
+/// Where the swap's server is.
+struct rw_swap_place {
+	char disk[RW_NAME_BYTES];
+	uint32_t family; ///< AF_INET, AF_INET6
+	uint32_t netns; ///< inode; 0 not known
+	uint8_t peer[16]; ///< in network order
+	uint32_t peer_port; ///< in host order
 };
 
 /// One act that is asked for.
@@ -111,6 +125,17 @@ rw_hand_target_error(struct rw_hand *_Nonnull hand, uint32_t rule);
 /// Processes in the rule's cgroup that no rule may hit, when they were last looked at: with one
 /// of them it is not frozen.
 uint32_t rw_hand_protected_members(struct rw_hand *_Nonnull hand, uint32_t rule);
+
+/// Where the swap's servers are now, at most RW_HAND_SWAPS of them: a spare connection is kept to
+/// each, where a rule wants it. Does not wait.
+__attribute__((swift_attr("@_noAllocation"))) void
+rw_hand_swaps(struct rw_hand *_Nonnull hand, const struct rw_swap_place *_Nonnull places,
+	      uint32_t count);
+
+/// Whether the rule's spare connections are ready: 0, or the errno of one that is not. -1: it wants
+/// none. ENODEV: none was made yet, or there is no swap whose server could be reached.
+__attribute__((swift_attr("@_noAllocation"))) int rw_hand_spare_error(struct rw_hand *_Nonnull hand,
+								      uint32_t rule);
 
 /// Bits of the capabilities that the rules need: the threads keep these, and the keeper those
 /// that taking back needs.

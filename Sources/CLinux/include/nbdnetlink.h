@@ -54,4 +54,13 @@ int rw_nbd_disconnect_request(void *_Nonnull message, size_t capacity, uint16_t 
 /// then at most 10 s for its answer. Opens nothing. Needs CAP_SYS_ADMIN.
 int rw_nbd_disconnect(int descriptor, uint32_t index);
 
+/// NBD_CMD_RECONFIGURE with a connection, acknowledged. Its length; -EMSGSIZE.
+int rw_nbd_reconnect_request(void *_Nonnull message, size_t capacity, uint16_t family,
+			     uint32_t index, const char *_Nonnull backend, int connection);
+
+/// Has the driver take a connection for one that is dead; `backend` "" where the device has none.
+/// Opens nothing, and waits at most 10 s for the answer, which is 0 also where none is dead. Needs
+/// CAP_SYS_ADMIN. -EINVAL: not connected, or set up by ioctl.
+int rw_nbd_reconnect(int descriptor, uint32_t index, const char *_Nonnull backend, int connection);
+
 #endif

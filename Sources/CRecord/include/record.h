@@ -615,6 +615,7 @@ enum rw_enforce_verb {
 	RW_ENFORCE_RECONNECT = 10, /* NBD_CMD_RECONFIGURE with another connection */
 	RW_ENFORCE_RESCUE = 11, /* how a rescue ended */
 	RW_ENFORCE_DISCONNECT = 12, /* NBD_CMD_DISCONNECT */
+	RW_ENFORCE_CLEAR = 13, /* NBD_CLEAR_SOCK: what was sent and not answered ends */
 };
 
 enum rw_enforce_outcome {
@@ -644,12 +645,19 @@ enum rw_enforce_reason {
 	RW_ENFORCE_EXHAUSTED = 15, /* all that the rule allows was done in vain */
 	RW_ENFORCE_WIRE_LOST = 16,
 	RW_ENFORCE_RECEIVES_AGAIN = 17, /* and the swap's connection is ended */
+	RW_ENFORCE_NO_SPARE = 18, /* no other connection stands ready */
 };
 
 enum rw_enforce_choice { /* why this one */
 			 RW_ENFORCE_NAMED = 0, /* by the rule */
 			 RW_ENFORCE_LARGEST = 1, /* most memory of its own in the rule's cgroup */
 			 RW_ENFORCE_SOCKET_OWNER = 2, /* its sockets hold most unread */
+};
+
+enum rw_enforce_spare { /* of a rule: a connection that may take the ended one's place */
+			RW_ENFORCE_NOT_WANTED = 0,
+			RW_ENFORCE_READY = 1,
+			RW_ENFORCE_MISSING = 2,
 };
 
 #define RW_RULE_BYTES 32
@@ -694,9 +702,9 @@ struct rw_enforce_rule {
 	rw_u8 mode;
 	rw_u8 verb; /* the first act that it does */
 	rw_u8 stands; /* an act of it stands now */
-	rw_u8 reserved;
+	rw_u8 spare; /* enum rw_enforce_spare; 0: it wants none, or an older agent */
 	rw_s32 target_error; /* errno with which the target was not found; 0: it is there */
-	rw_u32 padding;
+	rw_s32 spare_error; /* errno why none is ready; 0: it is */
 	rw_u64 would; /* these since the agent's start, by enum rw_enforce_outcome */
 	rw_u64 done;
 	rw_u64 failed;

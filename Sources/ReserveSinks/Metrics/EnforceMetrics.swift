@@ -46,5 +46,15 @@ extension MetricsRegistry {
                 out.sample(.flag(rule.targetError != 0), .text(rule.name))
             }
         },
+        .gauge(
+            "reservewatch_enforcement_spare_ready", by: ["rule"],
+            "1 while a second connection to the swap's server stands ready; only rules that keep one.",
+            from: "rule records"
+        ) { picture, out in
+            for index in picture.rules.indices where picture.rules[index].spare != .notWanted {
+                let rule = picture.rules[index]
+                out.sample(.flag(rule.spare == .ready), .text(rule.name))
+            }
+        },
     ]
 }

@@ -30,7 +30,9 @@ struct EnforceChecks {
 
         var isUndoing: Bool { ["thaw", "memory_high_back", "resume"].contains(verb) }
         var isForGood: Bool {
-            ["kill", "kill_cgroup", "end_connection", "disconnect"].contains(verb)
+            [
+                "kill", "kill_cgroup", "end_connection", "disconnect", "clear", "reconnect",
+            ].contains(verb)
         }
     }
 
@@ -126,6 +128,9 @@ struct EnforceChecks {
         let stall = ProbeSample.longestStall(readings.samples)
         let isBack = run.outcome == .completed
         let ended = hasEndedConnection
+        let isReplaced =
+            acts.contains { $0.verb == "reconnect" && $0.result == "done" }
+            && !acts.contains { $0.verb == "disconnect" && $0.result == "done" }
         // drivers/block/nbd.c says so when a connection is lost.
         let console = run.guest.mutters.text
         let lost = [
@@ -138,8 +143,9 @@ struct EnforceChecks {
                 note: "the kernel's outcome: \(run.outcome.rawValue), longest stall "
                     + String(format: "%.1f s", stall.seconds)),
             .check(
-                "rescue: swap is kept or lost as told", lost == ended, lost ? "lost" : "kept",
+                "rescue: the connection was ended as told", lost == ended, lost ? "ended" : "kept",
                 note: "by the kernel's console; told: \(ended ? "ended" : "left alone")"),
+            swapKept(ended: ended, isReplaced: isReplaced),
             .check(
                 "rescue: a deadlocked host is tried", isBack || !acts.isEmpty,
                 "\(acts.count) acts"),
@@ -176,5 +182,33 @@ struct EnforceChecks {
                     note: "by the kernel's counters, from the first act on"))
         }
         return rows
+    }
+
+    /// Requests that came to the server, and were answered, after the last act for good: then swap is
+    /// what it was, but for what was being read when the connection ended.
+    private func swapKept(ended: Bool, isReplaced: Bool) -> Row {
+        let last = acts.last { $0.isForGood && $0.result == "done" }
+        let lines = readings.lines.compactMap { line -> (Int, [String: Any])? in
+            guard let nbd = (line["summary"] as? [String: Any])?["nbd"] as? [[String: Any]],
+                let device = nbd.first, let time = line["boot_ns"] as? Int
+            else { return nil }
+            return (time, device)
+        }
+        func good(_ device: [String: Any]?) -> Int {
+            (device?["completed"] as? Int ?? 0) - (device?["errors"] as? Int ?? 0)
+        }
+        let before = lines.last { $0.0 <= last?.bootNanoseconds ?? 0 }?.1
+        let moved = good(lines.last?.1) - good(before)
+        let isKept = last == nil || moved > 0
+        let failedReads = readings.lines.filter { line in
+            let swap = line["swap"] as? [String: Any]
+            return swap?["phase"] as? String == "failed" && swap?["write"] as? Bool == false
+        }.count
+        return .check(
+            "rescue: swap is kept or lost as told", isKept == (!ended || isReplaced),
+            isKept ? "kept" : "lost",
+            note: "\(max(moved, 0)) requests answered after the last act; told: "
+                + (isReplaced ? "replaced" : ended ? "ended" : "left alone")
+                + "; reads of swap that failed: \(failedReads)")
     }
 }

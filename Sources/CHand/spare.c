@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A second connection to the swap's server, made while all is well: what NBD_CMD_RECONFIGURE puts in
+// the place of one that was ended.
+#define _GNU_SOURCE
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nbd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../CLinux/include/clinux.h"
+
+#define TALK_NS 5000000000ull // for a connection and its negotiation
+#define ANSWER_NS 2000000000ull // for an answer while the host is being rescued
+#define RETRY_NS 30000000000ull
+// Room for all 128 requests of a device at a usual size, so that no sender waits with the
+// connection's lock held. Of it SO_SNDBUFFORCE makes twice as much.
+#define SEND_BYTES (8 << 20)
+
+/// A connection to the place. The descriptor, or a negative errno.
+static int reach(const struct rw_swap_place *place, uint64_t until)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(place->peer_port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(place->peer_port)};
+	bool is_v6 = place->family == AF_INET6;
+	int one = 1, idle = 30, interval = 10, probes = 6, error = 0;
+	socklen_t length = sizeof(error);
+	struct pollfd ready = {.events = POLLOUT};
+	uint64_t now = now_ns();
+	int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	memcpy(&v4.sin_addr, place->peer, 4);
+	memcpy(&v6.sin6_addr, place->peer, 16);
+	if (connect(fd, is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
+		    is_v6 ? sizeof(v6) : sizeof(v4)) &&
+	    errno != EINPROGRESS)
+		error = errno;
+	ready.fd = fd;
+	if (!error && poll(&ready, 1, until > now ? (int)((until - now) / 1000000) : 0) != 1)
+		error = ETIMEDOUT;
+	if (!error)
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+	if (error) {
+		close(fd);
+		return -error;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	// A spare whose server is gone must not be found to be so in the deadlock.
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	return fd;
+}
+
+static void read_backend(struct spare *spare)
+{
+	char path[64];
+	int file, count;
+
+	snprintf(path, sizeof(path), "/sys/block/%.*s/backend", RW_NAME_BYTES, spare->place.disk);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	count = file < 0 ? -1 : read_small(file, spare->backend, sizeof(spare->backend));
+	if (count < 0)
+		spare->backend[0] = 0;
+	if (file >= 0)
+		close(file);
+}
+
+static int make_ready(const struct rw_swap_place *place, const char *export_name)
+{
+	uint64_t until = now_ns() + TALK_NS;
+	struct export_facts facts = {0};
+	char device[8 + RW_NAME_BYTES];
+	int fd = reach(place, until);
+	int error;
+
+	if (fd < 0)
+		return fd;
+	snprintf(device, sizeof(device), "/dev/%.*s", RW_NAME_BYTES, place->disk);
+	error = export_negotiate(fd, export_name, &facts, until);
+	if (!error)
+		error = export_compare(fd, &facts, device, until);
+	if (error) {
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+// ---- the spares of one host ----
+
+static void lock(struct spare *spare)
+{
+	while (atomic_exchange(&spare->lock, 1))
+		sched_yield();
+}
+
+static void unlock(struct spare *spare)
+{
+	atomic_store(&spare->lock, 0);
+}
+
+static void drop(struct spare *spare, int error)
+{
+	lock(spare);
+	if (spare->descriptor >= 0)
+		close(spare->descriptor);
+	spare->descriptor = -1;
+	spare->owed = 0;
+	atomic_store(&spare->error, error);
+	unlock(spare);
+}
+
+/// Nothing came that nobody asked for, and it has not ended.
+static int check(const struct spare *spare)
+{
+	char byte;
+	ssize_t count = recv(spare->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (count < 0 && errno == EAGAIN)
+		return 0;
+	return count < 0 ? -errno : count == 0 ? -ECONNRESET : -EPROTO;
+}
+
+void spares_init(struct rw_hand *hand)
+{
+	for (int i = 0; i < RW_HAND_SWAPS; i++) {
+		hand->spares[i].descriptor = -1;
+		atomic_store(&hand->spares[i].error, ENODEV);
+	}
+}
+
+static void place_spares(struct rw_hand *hand, const struct swap_places *places)
+{
+	for (uint32_t i = 0; i < RW_HAND_SWAPS; i++) {
+		struct spare *spare = &hand->spares[i];
+		static const struct rw_swap_place nowhere;
+		const struct rw_swap_place *place = i < places->count ? &places->places[i]
+								      : &nowhere;
+
+		if (!memcmp(place, &spare->place, sizeof(*place)))
+			continue;
+		drop(spare, ENODEV);
+		lock(spare);
+		spare->place = *place;
+		unlock(spare);
+		spare->next_try_ns = 0;
+	}
+	atomic_store(&hand->spare_count, places->count);
+}
+
+bool spares_place(struct rw_hand *hand)
+{
+	struct swap_places places;
+	bool has_changed = false;
+
+	while (ring_take(&hand->to_spare, &places)) {
+		place_spares(hand, &places);
+		has_changed = true;
+	}
+	return has_changed;
+}
+
+void spares_keep(struct rw_hand *hand)
+{
+	bool is_calm = atomic_load(&hand->host_state) < STATE_RESERVE;
+
+	for (int i = 0; i < RW_HAND_SWAPS; i++) {
+		struct spare *spare = &hand->spares[i];
+		int fd;
+
+		if (!spare->place.disk[0])
+			continue;
+		if (spare->descriptor >= 0) {
+			int error = spare->owed ? 0 : check(spare);
+
+			if (!error)
+				continue;
+			drop(spare, -error);
+		}
+		// In trouble it would take memory, and wait.
+		if (!is_calm || now_ns() < spare->next_try_ns)
+			continue;
+		spare->next_try_ns = now_ns() + RETRY_NS;
+		fd = spare->place.netns && spare->place.netns == hand->netns
+			     ? make_ready(&spare->place, hand->settings.spare_export)
+			     : -ENONET;
+		lock(spare);
+		spare->descriptor = fd < 0 ? -1 : fd;
+		spare->owed = 0;
+		read_backend(spare);
+		atomic_store(&spare->error, fd < 0 ? -fd : 0);
+		unlock(spare);
+	}
+}
+
+// ---- acts ----
+
+int nbd_index(const char *disk, uint32_t *index)
+{
+	char *end;
+
+	if (strncmp(disk, "nbd", 3))
+		return -ENODEV;
+	*index = (uint32_t)strtoul(disk + 3, &end, 10);
+	return end == disk + 3 || *end ? -ENODEV : 0;
+}
+
+/// Whether a new connection to that disk's server is kept, and answers now; its descriptor, the
+/// caller's own, or a negative errno. -ENODEV: none is kept.
+///
+/// An answer shows that the host receives again. One that does not come in time is waited for by the
+/// next attempt: what follows it on the connection must be the kernel's.
+static int answering(struct rw_hand *hand, const char *disk, struct spare **found)
+{
+	for (int i = 0; i < RW_HAND_SWAPS; i++) {
+		struct spare *spare = &hand->spares[i];
+		uint64_t until = now_ns() + ANSWER_NS;
+		int fd = -ENODEV, error = 0;
+
+		lock(spare);
+		if (spare->descriptor >= 0 && !strncmp(spare->place.disk, disk, RW_NAME_BYTES)) {
+			fd = fcntl(spare->descriptor, F_DUPFD_CLOEXEC, 3);
+			fd = fd < 0 ? -errno : fd;
+		}
+		unlock(spare);
+		if (fd == -ENODEV)
+			continue;
+		if (fd < 0)
+			return fd;
+		if (!spare->owed)
+			error = export_ask(fd, until);
+		if (!error) {
+			spare->owed = 1;
+			error = export_answer(fd, until);
+		}
+		if (error) {
+			close(fd);
+			return error;
+		}
+		spare->owed = 0;
+		*found = spare;
+		return fd;
+	}
+	return -ENODEV;
+}
+
+/// drivers/block/nbd.c:nbd_clear_sock_ioctl(): what was sent on a connection which is no more ends
+/// with an error, and the device may have another one. What was to be written stays in memory; who
+/// waits for a page that was to be read loses it.
+void clear_requests(struct rw_hand *hand, const struct rw_directive *directive,
+		    struct rw_enforce *act)
+{
+	char device[8 + RW_NAME_BYTES];
+	uint32_t index;
+	int disk, error = nbd_index(directive->disk, &index);
+
+	(void)hand;
+	if (error)
+		fail(act, error);
+	if (error || !directive->enforced)
+		return;
+	snprintf(device, sizeof(device), "/dev/nbd%u", index);
+	disk = open(device, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (disk < 0 || ioctl(disk, NBD_CLEAR_SOCK))
+		fail(act, -errno);
+	if (disk >= 0)
+		close(disk);
+}
+
+void reconnect(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act)
+{
+	struct spare *spare = NULL;
+	uint32_t index;
+	int bytes = SEND_BYTES, fd, error = nbd_index(directive->disk, &index);
+
+	if (error) {
+		fail(act, error);
+		return;
+	}
+	if (!directive->enforced)
+		return;
+	fd = answering(hand, directive->disk, &spare);
+	if (fd == -ENODEV) {
+		refuse(act, RW_ENFORCE_NO_SPARE);
+		return;
+	}
+	if (fd < 0) {
+		fail(act, fd);
+		return;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+	error = rw_nbd_reconnect(hand->nbd, index, spare->backend, fd);
+	// The device has its own reference.
+	close(fd);
+	if (error)
+		fail(act, error);
+	else
+		drop(spare, ENODEV);
+}
