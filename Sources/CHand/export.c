@@ -251,28 +251,23 @@ static int take(int fd, char *head, uint32_t length, uint64_t until)
 	return read_whole(fd, head, length, until);
 }
 
-int export_compare(int fd, const struct export_facts *facts, const char *device, uint64_t until)
+int export_compare(int fd, const struct export_facts *facts, int disk, uint64_t until)
 {
 	static const char zeroes[HEAD_BYTES];
 	struct stat status;
 	uint64_t bytes = 0;
 	int error = ask_for(fd, HEAD_BYTES, until);
-	int disk;
 
 	if (!error)
 		error = take(fd, theirs, HEAD_BYTES, until);
 	if (error)
 		return error;
-	disk = open(device, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECT);
-	if (disk < 0)
-		return -errno;
 	if (fstat(disk, &status) ||
 	    (S_ISBLK(status.st_mode) && ioctl(disk, BLKGETSIZE64, &bytes)) ||
 	    pread(disk, ours, HEAD_BYTES, 0) != HEAD_BYTES)
 		error = errno ? -errno : -EIO;
 	else if (!S_ISBLK(status.st_mode))
 		bytes = (uint64_t)status.st_size;
-	close(disk);
 	if (error)
 		return error;
 	// A device's size is in whole blocks.

@@ -364,7 +364,8 @@ void rw_hand_swaps(struct rw_hand *hand, const struct rw_swap_place *places, uin
 {
 	struct swap_places present = {.count = count < RW_HAND_SWAPS ? count : RW_HAND_SWAPS};
 
-	if (!hand->keeps_spare)
+	// In trouble a connection that is gone is no reason to let go of what is to take its place.
+	if (!hand->keeps_spare || atomic_load(&hand->host_state) >= STATE_RESERVE)
 		return;
 	memcpy(present.places, places, present.count * sizeof(*places));
 	// What finds no room is told with the next turn.

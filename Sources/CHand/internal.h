@@ -197,8 +197,8 @@ struct export_facts {
 /// say that several connections see the same (NBD_FLAG_CAN_MULTI_CONN).
 int export_negotiate(int fd, const char *name, struct export_facts *facts, uint64_t until);
 /// Whether the export is what the device shows: its size and first 4096 bytes. -ESTALE: it is not,
-/// or there is nothing by which to tell.
-int export_compare(int fd, const struct export_facts *facts, const char *device, uint64_t until);
+/// or there is nothing by which to tell. `disk` is open for O_DIRECT.
+int export_compare(int fd, const struct export_facts *facts, int disk, uint64_t until);
 /// Asks for 4096 bytes, and takes the answer: whole, or -ETIMEDOUT with all of it still to come.
 int export_ask(int fd, uint64_t until);
 int export_answer(int fd, uint64_t until);
@@ -207,6 +207,8 @@ int export_answer(int fd, uint64_t until);
 struct spare {
 	_Atomic uint32_t lock; // for moments
 	int descriptor; // -1 none
+	// The disk, for NBD_CLEAR_SOCK: nbd_open() of one that is disconnected has its partitions read.
+	int disk;
 	struct rw_swap_place place; // "" none
 	char backend[128]; // /sys/block/nbdN/backend, which the driver asks for; ""
 	uint64_t next_try_ns;

@@ -80,7 +80,7 @@ static void read_backend(struct spare *spare)
 		close(file);
 }
 
-static int make_ready(const struct rw_swap_place *place, const char *export_name)
+static int make_ready(const struct rw_swap_place *place, const char *export_name, int *disk)
 {
 	uint64_t until = now_ns() + TALK_NS;
 	struct export_facts facts = {0};
@@ -92,13 +92,15 @@ static int make_ready(const struct rw_swap_place *place, const char *export_name
 		return fd;
 	snprintf(device, sizeof(device), "/dev/%.*s", RW_NAME_BYTES, place->disk);
 	error = export_negotiate(fd, export_name, &facts, until);
+	*disk = error ? -1 : open(device, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECT);
 	if (!error)
-		error = export_compare(fd, &facts, device, until);
-	if (error) {
-		close(fd);
-		return error;
-	}
-	return fd;
+		error = *disk < 0 ? -errno : export_compare(fd, &facts, *disk, until);
+	if (!error)
+		return fd;
+	if (*disk >= 0)
+		close(*disk);
+	close(fd);
+	return error;
 }
 
 // ---- the spares of one host ----
@@ -117,8 +119,10 @@ static void unlock(struct spare *spare)
 static void drop(struct spare *spare, int error)
 {
 	lock(spare);
-	if (spare->descriptor >= 0)
+	if (spare->descriptor >= 0) {
 		close(spare->descriptor);
+		close(spare->disk);
+	}
 	spare->descriptor = -1;
 	spare->owed = 0;
 	atomic_store(&spare->error, error);
@@ -149,8 +153,8 @@ static void place_spares(struct rw_hand *hand, const struct swap_places *places)
 	for (uint32_t i = 0; i < RW_HAND_SWAPS; i++) {
 		struct spare *spare = &hand->spares[i];
 		static const struct rw_swap_place nowhere;
-		const struct rw_swap_place *place = i < places->count ? &places->places[i]
-								      : &nowhere;
+		const struct rw_swap_place *place =
+			i < places->count ? &places->places[i] : &nowhere;
 
 		if (!memcmp(place, &spare->place, sizeof(*place)))
 			continue;
@@ -181,7 +185,7 @@ void spares_keep(struct rw_hand *hand)
 
 	for (int i = 0; i < RW_HAND_SWAPS; i++) {
 		struct spare *spare = &hand->spares[i];
-		int fd;
+		int fd, disk = -1;
 
 		if (!spare->place.disk[0])
 			continue;
@@ -197,10 +201,11 @@ void spares_keep(struct rw_hand *hand)
 			continue;
 		spare->next_try_ns = now_ns() + RETRY_NS;
 		fd = spare->place.netns && spare->place.netns == hand->netns
-			     ? make_ready(&spare->place, hand->settings.spare_export)
+			     ? make_ready(&spare->place, hand->settings.spare_export, &disk)
 			     : -ENONET;
 		lock(spare);
 		spare->descriptor = fd < 0 ? -1 : fd;
+		spare->disk = disk;
 		spare->owed = 0;
 		read_backend(spare);
 		atomic_store(&spare->error, fd < 0 ? -fd : 0);
@@ -220,43 +225,40 @@ int nbd_index(const char *disk, uint32_t *index)
 	return end == disk + 3 || *end ? -ENODEV : 0;
 }
 
-/// Whether a new connection to that disk's server is kept, and answers now; its descriptor, the
-/// caller's own, or a negative errno. -ENODEV: none is kept.
-///
-/// An answer shows that the host receives again. One that does not come in time is waited for by the
-/// next attempt: what follows it on the connection must be the kernel's.
-static int answering(struct rw_hand *hand, const char *disk, struct spare **found)
+/// The spare of a disk, with descriptors that are the caller's own; NULL: none is kept.
+static struct spare *borrow(struct rw_hand *hand, const char *name, int *fd, int *disk)
 {
 	for (int i = 0; i < RW_HAND_SWAPS; i++) {
 		struct spare *spare = &hand->spares[i];
-		uint64_t until = now_ns() + ANSWER_NS;
-		int fd = -ENODEV, error = 0;
+		bool is_it;
 
 		lock(spare);
-		if (spare->descriptor >= 0 && !strncmp(spare->place.disk, disk, RW_NAME_BYTES)) {
-			fd = fcntl(spare->descriptor, F_DUPFD_CLOEXEC, 3);
-			fd = fd < 0 ? -errno : fd;
+		is_it = spare->descriptor >= 0 && !strncmp(spare->place.disk, name, RW_NAME_BYTES);
+		if (is_it) {
+			*fd = fcntl(spare->descriptor, F_DUPFD_CLOEXEC, 3);
+			*disk = fcntl(spare->disk, F_DUPFD_CLOEXEC, 3);
 		}
 		unlock(spare);
-		if (fd == -ENODEV)
-			continue;
-		if (fd < 0)
-			return fd;
-		if (!spare->owed)
-			error = export_ask(fd, until);
-		if (!error) {
-			spare->owed = 1;
-			error = export_answer(fd, until);
-		}
-		if (error) {
-			close(fd);
-			return error;
-		}
-		spare->owed = 0;
-		*found = spare;
-		return fd;
+		if (is_it)
+			return spare;
 	}
-	return -ENODEV;
+	return NULL;
+}
+
+/// Whether a connection answers: then the host receives again. An answer that does not come in time
+/// is waited for by the next attempt: what follows it on the connection must be the kernel's.
+static int answers(struct spare *spare, int fd)
+{
+	uint64_t until = now_ns() + ANSWER_NS;
+	int error = spare->owed ? 0 : export_ask(fd, until);
+
+	if (error)
+		return error;
+	spare->owed = 1;
+	error = export_answer(fd, until);
+	if (!error)
+		spare->owed = 0;
+	return error;
 }
 
 /// drivers/block/nbd.c:nbd_clear_sock_ioctl(): what was sent on a connection which is no more ends
@@ -265,48 +267,43 @@ static int answering(struct rw_hand *hand, const char *disk, struct spare **foun
 void clear_requests(struct rw_hand *hand, const struct rw_directive *directive,
 		    struct rw_enforce *act)
 {
-	char device[8 + RW_NAME_BYTES];
-	uint32_t index;
-	int disk, error = nbd_index(directive->disk, &index);
+	int fd = -1, disk = -1;
 
-	(void)hand;
-	if (error)
-		fail(act, error);
-	if (error || !directive->enforced)
+	if (!directive->enforced)
 		return;
-	snprintf(device, sizeof(device), "/dev/nbd%u", index);
-	disk = open(device, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (!borrow(hand, directive->disk, &fd, &disk)) {
+		refuse(act, RW_ENFORCE_NO_SPARE);
+		return;
+	}
 	if (disk < 0 || ioctl(disk, NBD_CLEAR_SOCK))
 		fail(act, -errno);
-	if (disk >= 0)
-		close(disk);
+	close(disk);
+	close(fd);
 }
 
 void reconnect(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act)
 {
-	struct spare *spare = NULL;
+	struct spare *spare;
 	uint32_t index;
-	int bytes = SEND_BYTES, fd, error = nbd_index(directive->disk, &index);
+	int bytes = SEND_BYTES, fd = -1, disk = -1, error = nbd_index(directive->disk, &index);
 
-	if (error) {
+	if (error)
 		fail(act, error);
+	if (error || !directive->enforced)
 		return;
-	}
-	if (!directive->enforced)
-		return;
-	fd = answering(hand, directive->disk, &spare);
-	if (fd == -ENODEV) {
+	spare = borrow(hand, directive->disk, &fd, &disk);
+	if (!spare) {
 		refuse(act, RW_ENFORCE_NO_SPARE);
 		return;
 	}
-	if (fd < 0) {
-		fail(act, fd);
-		return;
+	error = fd < 0 ? -EMFILE : answers(spare, fd);
+	if (!error) {
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
+		error = rw_nbd_reconnect(hand->nbd, index, spare->backend, fd);
 	}
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
-	error = rw_nbd_reconnect(hand->nbd, index, spare->backend, fd);
 	// The device has its own reference.
 	close(fd);
+	close(disk);
 	if (error)
 		fail(act, error);
 	else

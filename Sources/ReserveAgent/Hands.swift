@@ -139,16 +139,16 @@ struct Hands: ~Copyable {
             clients[Int(count)] = client
             count += 1
         }
-        let places = EnforceRecords.places(picture, &swapPlaces)
-        withUnsafeBytes(of: &swapPlaces) { bytes in
-            if let first = bytes.assumingMemoryBound(to: rw_swap_place.self).baseAddress {
-                rw_hand_swaps(hand, first, UInt32(places))
-            }
-        }
         let state = UInt32(picture.verdict.state.rawValue)
         let lives = withUnsafeBytes(of: &clients) { bytes in
             bytes.assumingMemoryBound(to: UInt32.self).baseAddress.map {
                 rw_hand_beat(hand, now, state, $0, count)
+            }
+        }
+        let places = EnforceRecords.places(picture, &swapPlaces)
+        withUnsafeBytes(of: &swapPlaces) { bytes in
+            if let first = bytes.assumingMemoryBound(to: rw_swap_place.self).baseAddress {
+                rw_hand_swaps(hand, first, UInt32(places))
             }
         }
         defer { hasKeeper = lives == 1 }
