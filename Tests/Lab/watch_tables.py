@@ -75,7 +75,8 @@ was given up, by the first function that is no lock and no sleep; the stacks are
 
 ENFORCED = (
     "receive-flood-prepared", "receive-flood-unprepared",
-    "receive-flood-deadlock", "receive-flood-rescue", "receive-flood-rescue-unthrottled",
+    "receive-flood-deadlock", "receive-flood-rescue", "receive-flood-rescue-spare",
+    "receive-flood-rescue-unthrottled",
     "loads-only-prepared", "loads-only", "loads-only-rescue",
     "wire-pull-enforced", "wire-pull-enforced-scheduler", "series-enforced")
 

@@ -133,6 +133,21 @@ extension Checks {
         }
     }
 
+    /// How often a spare connection came to be ready.
+    private var sparesMade: Int {
+        var made = 0
+        var wasReady = false
+        for line in readings.lines {
+            guard let summary = line["summary"] as? [String: Any],
+                let rules = summary["rules"] as? [[String: Any]]
+            else { continue }
+            let isReady = rules.contains { $0["spare"] as? String == "ready" }
+            if isReady, !wasReady { made += 1 }
+            wasReady = isReady
+        }
+        return made
+    }
+
     /// Every sector of such a device is the swap's: mkswap and swapon came before the agent.
     private mutating func swapDevice(_ final: [String: Any], _ swap: SwapDevice) {
         let devices = final["swap_devices"] as? [[String: Any]] ?? []
@@ -153,10 +168,12 @@ extension Checks {
             // What is in flight has no sectors yet.
             let flying = snapshots["S1p"]?.inFlightRequests(of: swap.device) ?? 0
             func kernel(_ moment: String) -> Int? { disk[moment].map { sectors($0) / 8 } }
+            // A spare connection is compared with the device by a page of each, which is no swap's.
+            let ours = field == "in_pages" ? sparesMade : 0
             rows.append(
                 .counter(
                     "swap \(field) of a device", agent: told?[field] as? Int, s0: kernel("S0"),
-                    s0p: kernel("S0p"), s1: kernel("S1"),
+                    s0p: kernel("S0p"), s1: kernel("S1").map { $0 - ours },
                     s1p: kernel("S1p").map { $0 + flying * Self.largestRequest / 4096 }))
             rows[rows.count - 1].note += rows[rows.count - 1].note.isEmpty ? path : "; \(path)"
         }
