@@ -50,6 +50,25 @@ import Testing
             ])
     }
 
+    @Test func aConnectionGoesByItsDescriptor() {
+        let plain: [UInt8] = [
+            44, 0, 0, 0,  // nlmsg_len
+            0x21, 0, 5, 0,  // the family, NLM_F_REQUEST | NLM_F_ACK
+            1, 0, 0, 0, 0, 0, 0, 0,  // sequence, port
+            3, 1, 0, 0,  // NBD_CMD_RECONFIGURE, version 1
+            8, 0, 1, 0, 3, 0, 0, 0,  // NBD_ATTR_INDEX
+            16, 0, 7, 0x80,  // NBD_ATTR_SOCKETS, nested
+            12, 0, 1, 0x80,  // NBD_SOCK_ITEM, nested
+            8, 0, 1, 0, 9, 0, 0, 0,  // NBD_SOCK_FD
+        ]
+        #expect(message { rw_nbd_reconnect_request($0, $1, 0x21, 3, "", 9) } == plain)
+        var named = plain + [9, 0, 10, 0, 0x76, 0x6f, 0x6c, 0x37, 0, 0, 0, 0]
+        named[0] = 56
+        #expect(message { rw_nbd_reconnect_request($0, $1, 0x21, 3, "vol7", 9) } == named)
+        let long = String(repeating: "x", count: 1024)
+        #expect(message { rw_nbd_reconnect_request($0, $1, 0x21, 3, long, 9) } == nil)
+    }
+
     @Test func bothTimeoutsGoInOneMessage() {
         let expected: [UInt8] = [
             52, 0, 0, 0,  // nlmsg_len

@@ -78,10 +78,35 @@ import Testing
         #expect(EnforceVerb.resume.rawValue == UInt8(RW_ENFORCE_RESUME.rawValue))
         #expect(EnforceOutcome.limited.rawValue == UInt8(RW_ENFORCE_LIMITED.rawValue))
         #expect(EnforceReason.receivesAgain.rawValue == UInt8(RW_ENFORCE_RECEIVES_AGAIN.rawValue))
+        #expect(EnforceReason.noSpare.rawValue == UInt8(RW_ENFORCE_NO_SPARE.rawValue))
+        #expect(EnforceVerb.clear.rawValue == UInt8(RW_ENFORCE_CLEAR.rawValue))
+        #expect(EnforceVerb.reconnect.rawValue == UInt8(RW_ENFORCE_RECONNECT.rawValue))
         #expect(EnforceReason.protected.rawValue == UInt8(RW_ENFORCE_PROTECTED.rawValue))
         #expect(EnforceReason.watchDied.rawValue == UInt8(RW_ENFORCE_WATCH_DIED.rawValue))
         #expect(EnforceChoice.socketOwner.rawValue == UInt8(RW_ENFORCE_SOCKET_OWNER.rawValue))
         #expect(EnforceMode.enforce.rawValue == UInt8(RW_ENFORCE_ENFORCE.rawValue))
+    }
+
+    /// An older agent left zeroes there: it did not say.
+    @Test(arguments: [
+        (0, 0, EnforceRuleState.Spare.notWanted), (1, 0, .ready), (2, 116, .missing(errno: 116)),
+        (9, 5, .notWanted),
+    ])
+    func whetherASpareConnectionStandsReady(
+        _ state: UInt8, _ error: Int32, _ spare: EnforceRuleState.Spare
+    ) throws {
+        var record = rw_enforce_rule()
+        record.header = rw_header(
+            stem: UInt16(RW_STEM_ENFORCE.rawValue), kind: UInt16(RW_ENFORCE_RULE.rawValue),
+            size: UInt32(MemoryLayout<rw_enforce_rule>.size), boot_ns: 5, cpu: 0, reserved: 0)
+        record.spare = state
+        record.spare_error = error
+        let event = withUnsafeBytes(of: &record) { RecordDecoder.decode($0) }
+        guard case .enforceRule(let rule) = event.body else {
+            Issue.record("not a rule")
+            return
+        }
+        #expect(rule.spare == spare)
     }
 
     @Test func fieldsStayWhereTheyAre() {

@@ -82,6 +82,41 @@ private func json(_ act: Enforcement) throws -> [String: Any] {
         #expect(line(failed).contains("errno 1"))
     }
 
+    @Test(arguments: [
+        (EnforceRuleState.Spare.notWanted, nil, nil), (.ready, "ready", nil),
+        (.missing(errno: 116), "missing", 116),
+    ] as [(EnforceRuleState.Spare, String?, Int?)])
+    func theSumsSayWhetherASpareConnectionIsReady(
+        _ spare: EnforceRuleState.Spare, _ word: String?, _ error: Int?
+    ) throws {
+        var rule = EnforceRuleState()
+        rule.name = text("rescue")
+        rule.spare = spare
+        var picture = Picture()
+        picture.rules.append(rule)
+        var writer = ByteWriter(capacityBytes: 4096)
+        writer.byte(UInt8(ascii: "{"))
+        writer.rules(picture)
+        writer.byte(UInt8(ascii: "}"))
+        let object = try JSONSerialization.jsonObject(with: Data(writer.bytes)) as? [String: Any]
+        let told = try #require((object?["rules"] as? [[String: Any]])?.first)
+        #expect(told["spare"] as? String == word)
+        #expect(told["spare_error"] as? Int == error)
+    }
+
+    @Test func aConnectionThatWasPutInSaysSo() {
+        var act = act()
+        act.victim = TaskIdentity(tid: 0, tgid: 0, cgroupID: 0, comm: FixedName())
+        act.target = text("nbd0")
+        act.verb = .reconnect
+        act.freeBeforePages = nil
+        act.freedPages = nil
+        #expect(line(act) == "rule kill-hog has given another connection to nbd0 in 24 ms")
+        act.outcome = .refused
+        act.reason = .noSpare
+        #expect(line(act).contains("no other connection stands ready"))
+    }
+
     @Test func aRescueSaysHowItEnded() {
         var rescue = act()
         rescue.verb = .rescue
