@@ -209,6 +209,8 @@ struct spare {
 	int descriptor; // -1 none
 	// The disk, for NBD_CLEAR_SOCK: nbd_open() of one that is disconnected has its partitions read.
 	int disk;
+	int scheduler; // queue/scheduler and queue/wbt_lat_usec of it, to be written; -1 not there
+	int wbt;
 	struct rw_swap_place place; // "" none
 	char backend[128]; // /sys/block/nbdN/backend, which the driver asks for; ""
 	uint64_t next_try_ns;

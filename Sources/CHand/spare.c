@@ -24,9 +24,9 @@
 #define TALK_NS 5000000000ull // for a connection and its negotiation
 #define ANSWER_NS 2000000000ull // for an answer while the host is being rescued
 #define RETRY_NS 30000000000ull
-// Room for all 128 requests of a device at a usual size, so that no sender waits with the
-// connection's lock held. Of it SO_SNDBUFFORCE makes twice as much.
-#define SEND_BYTES (8 << 20)
+// What tcp_wmem lets a connection grow to by itself, from the beginning: a sender who waits for room
+// holds the connection's lock. SO_SNDBUFFORCE makes twice as much of it. More eats the reserve.
+#define SEND_BYTES (2 << 20)
 
 /// A connection to the place. The descriptor, or a negative errno.
 static int reach(const struct rw_swap_place *place, uint64_t until)
@@ -64,6 +64,15 @@ static int reach(const struct rw_swap_place *place, uint64_t until)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 	return fd;
+}
+
+static int open_queue_file(const struct spare *spare, const char *name)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/block/%.*s/queue/%s", RW_NAME_BYTES, spare->place.disk,
+		 name);
+	return open(path, O_WRONLY | O_CLOEXEC);
 }
 
 static void read_backend(struct spare *spare)
@@ -122,6 +131,10 @@ static void drop(struct spare *spare, int error)
 	if (spare->descriptor >= 0) {
 		close(spare->descriptor);
 		close(spare->disk);
+		if (spare->scheduler >= 0)
+			close(spare->scheduler);
+		if (spare->wbt >= 0)
+			close(spare->wbt);
 	}
 	spare->descriptor = -1;
 	spare->owed = 0;
@@ -206,6 +219,10 @@ void spares_keep(struct rw_hand *hand)
 		lock(spare);
 		spare->descriptor = fd < 0 ? -1 : fd;
 		spare->disk = disk;
+		if (fd >= 0) {
+			spare->scheduler = open_queue_file(spare, "scheduler");
+			spare->wbt = open_queue_file(spare, "wbt_lat_usec");
+		}
 		spare->owed = 0;
 		read_backend(spare);
 		atomic_store(&spare->error, fd < 0 ? -fd : 0);
@@ -261,22 +278,48 @@ static int answers(struct spare *spare, int fd)
 	return error;
 }
 
+/// No scheduler, under which a request whose sending a signal interrupts comes back under another
+/// tag, and no writeback throttling, in which who should receive waits for replies: as `prepare` sets
+/// them. Now, while requests fail at once and the queue can be frozen; it stays so. Where one cannot be
+/// written the connection is worth its try all the same.
+static void calm_queue(struct spare *spare)
+{
+	int scheduler, wbt;
+
+	lock(spare);
+	scheduler = fcntl(spare->scheduler, F_DUPFD_CLOEXEC, 3);
+	wbt = fcntl(spare->wbt, F_DUPFD_CLOEXEC, 3);
+	unlock(spare);
+	if (scheduler >= 0) {
+		write_small(scheduler, "none");
+		close(scheduler);
+	}
+	if (wbt >= 0) {
+		write_small(wbt, "0");
+		close(wbt);
+	}
+}
+
 /// drivers/block/nbd.c:nbd_clear_sock_ioctl(): what was sent on a connection which is no more ends
 /// with an error, and the device may have another one. What was to be written stays in memory; who
 /// waits for a page that was to be read loses it.
 void clear_requests(struct rw_hand *hand, const struct rw_directive *directive,
 		    struct rw_enforce *act)
 {
+	struct spare *spare;
 	int fd = -1, disk = -1;
 
 	if (!directive->enforced)
 		return;
-	if (!borrow(hand, directive->disk, &fd, &disk)) {
+	spare = borrow(hand, directive->disk, &fd, &disk);
+	if (!spare) {
 		refuse(act, RW_ENFORCE_NO_SPARE);
 		return;
 	}
 	if (disk < 0 || ioctl(disk, NBD_CLEAR_SOCK))
 		fail(act, -errno);
+	else
+		calm_queue(spare);
 	close(disk);
 	close(fd);
 }

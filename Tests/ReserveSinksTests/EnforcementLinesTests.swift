@@ -82,10 +82,11 @@ private func json(_ act: Enforcement) throws -> [String: Any] {
         #expect(line(failed).contains("errno 1"))
     }
 
-    @Test(arguments: [
-        (EnforceRuleState.Spare.notWanted, nil, nil), (.ready, "ready", nil),
-        (.missing(errno: 116), "missing", 116),
-    ] as [(EnforceRuleState.Spare, String?, Int?)])
+    @Test(
+        arguments: [
+            (EnforceRuleState.Spare.notWanted, nil, nil), (.ready, "ready", nil),
+            (.missing(errno: 116), "missing", 116),
+        ] as [(EnforceRuleState.Spare, String?, Int?)])
     func theSumsSayWhetherASpareConnectionIsReady(
         _ spare: EnforceRuleState.Spare, _ word: String?, _ error: Int?
     ) throws {
