@@ -70,8 +70,9 @@ extension Rule {
                 keepsSpare
                 ? "; where the receive path is still dead 2s later, ends the swap's connection and "
                     + "puts a second one in its place, which is kept ready: what is being read from "
-                    + "swap at that moment is lost, the rest is kept; where none is ready, or it does "
-                    + "not answer, disconnects the device and kills all of \(group), AND WHAT LIES IN "
+                    + "swap at that moment is lost, the rest is kept, and the disk's I/O scheduler "
+                    + "and writeback throttling stay off; where none is ready, or it does not "
+                    + "answer, disconnects the device and kills all of \(group), AND WHAT LIES IN "
                     + "THAT SWAP IS LOST"
                 : endsConnection
                     ? "; where the receive path is still dead 2s later, ends the swap's connection, "
