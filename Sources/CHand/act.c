@@ -148,16 +148,22 @@ void *act_thread(void *argument)
 	return NULL;
 }
 
-static void look(struct rw_hand *hand)
+/// Looks who is there. Whether in some rule's place there is nobody: a load that begins there, and
+/// takes the memory at once, is to be known by then.
+static bool look(struct rw_hand *hand)
 {
+	bool has_empty = false;
+
 	for (uint32_t i = 0; i < hand->settings.rule_count; i++) {
 		if (!hand->settings.rules[i].place[0] ||
 		    hand->settings.rules[i].mode == RW_ENFORCE_OFF)
 			continue;
-		if (!group_bind(&hand->groups[i], hand->mount, hand->settings.rules[i].place))
-			census_take(&hand->censuses[i], &hand->groups[i], hand->proc,
-				    &hand->protection);
+		if (group_bind(&hand->groups[i], hand->mount, hand->settings.rules[i].place))
+			continue;
+		census_take(&hand->censuses[i], &hand->groups[i], hand->proc, &hand->protection);
+		has_empty = has_empty || !atomic_load(&hand->censuses[i].members);
 	}
+	return has_empty;
 }
 
 void *look_thread(void *argument)
@@ -182,10 +188,11 @@ void *look_thread(void *argument)
 		}
 		if (now_ns() >= next) {
 			bool is_calm = atomic_load(&hand->host_state) < STATE_RESERVE;
+			bool has_empty = look(hand);
 
-			look(hand);
 			spares_keep(hand);
-			next = now_ns() + (is_calm ? CALM_LOOK_MS : LOOK_MS) * 1000000ull;
+			next = now_ns() +
+			       (is_calm && !has_empty ? CALM_LOOK_MS : LOOK_MS) * 1000000ull;
 		}
 		if (spares_place(hand))
 			spares_keep(hand);

@@ -30,7 +30,10 @@ struct RescueProgress: Sendable {
     var step = Step.none
     /// When it was entered.
     var since: UInt64 = 0
+    /// Killed, and kills that were asked for: not every one finds somebody.
     var victims = 0
+    var tries = 0
+    var hasHitOwner = false
     /// How long requests have completed again, or the host has received again.
     var goodNanoseconds: UInt64 = 0
     /// Connections that are still to be ended.
@@ -39,6 +42,8 @@ struct RescueProgress: Sendable {
     var hasDisconnected = false
     /// Whose connection was ended.
     var disk = FixedName()
+    /// The last kill was to hit the owner of the most unread.
+    var isOwnerTried = false
     /// How often the other connection was tried.
     var attempts = 0
 
@@ -57,6 +62,8 @@ extension Decider {
     private static var freezeWait: UInt64 { 500_000_000 }
     /// Memory that came free reached those who wait for it within 1.2 s in trials.
     private static var killWait: UInt64 { 2_000_000_000 }
+    /// Kills that may find nobody, beyond those that the rule allows.
+    private static var inVain: Int { 4 }
     /// Until who was stuck in sending has come out of it. What was sent already, and has no
     /// timeout, waits for a connection that is no more, and with it who waits in wbt_wait().
     private static var disconnectWait: UInt64 { 1_000_000_000 }
@@ -109,7 +116,11 @@ extension Decider {
             guard !isWaiting(index, now), now &- states[index].acted >= Self.betweenKills else {
                 return
             }
-            if states[index].rescue.victims < rules[index].limits.victims {
+            count(index)
+            let most = rules[index].limits.victims
+            if states[index].rescue.victims < most,
+                states[index].rescue.tries < most + Self.inVain
+            {
                 killNext(index, now, &directives)
             } else {
                 enter(.waiting, index, now)
@@ -145,13 +156,23 @@ extension Decider {
         states[index].rescue.goodNanoseconds = 0
     }
 
-    /// The largest of the load first: who owns the sockets can be looked up only with memory.
+    /// The largest of the load first: who owns the sockets can be looked up only with memory. Each
+    /// second time the owner again, until one was hit: with memory somebody takes over connections
+    /// that had waited for it, and whatever is sent on them.
     private mutating func killNext(
         _ index: Int, _ now: UInt64, _ directives: inout DirectiveQueue
     ) {
-        let choice: EnforceChoice = states[index].rescue.victims == 1 ? .socketOwner : .largest
+        let isOwner = states[index].rescue.tries % 2 == 1 && !states[index].rescue.hasHitOwner
+        states[index].rescue.tries += 1
+        states[index].rescue.isOwnerTried = isOwner
+        act(index, .kill, isOwner ? .socketOwner : .largest, now, &directives)
+    }
+
+    /// What came of the last kill. One that was not heard of in time counts as one that was done.
+    private mutating func count(_ index: Int) {
+        guard !states[index].hasFailed else { return }
         states[index].rescue.victims += 1
-        act(index, .kill, choice, now, &directives)
+        if states[index].rescue.isOwnerTried { states[index].rescue.hasHitOwner = true }
     }
 
     /// Only where the receive path is known to be dead, and the wire known not to be lost.

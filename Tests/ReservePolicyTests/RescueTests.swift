@@ -36,6 +36,33 @@ private func rescue(_ change: (inout Rule) -> Void = { _ in }) -> Rule {
         #expect(disconnect.bootNanoseconds - end.bootNanoseconds >= 1_000_000_000)
     }
 
+    /// A load that has just begun is not known yet, and what nobody has accepted is nobody's.
+    @Test func aKillThatFindsNobodyIsNoVictim() {
+        var bench = Bench(rescue())
+        bench.deadlock()
+        bench.failing = [.kill]
+        bench.beat(51 + 17)
+        #expect(bench.verbs == [.freeze, .kill, .kill, .kill])
+        bench.failing = []
+        bench.beat(20)
+        let kills = bench.directives.filter { $0.verb == .kill }
+        #expect(kills.count == 6, "three that hit somebody")
+        // The owner again and again until he was hit, and then no more.
+        #expect(
+            kills.map(\.choice) == [
+                .largest, .socketOwner, .largest, .socketOwner, .largest, .largest,
+            ])
+    }
+
+    @Test func killsThatFindNobodyAreBounded() {
+        var bench = Bench(rescue())
+        bench.deadlock()
+        bench.failing = [.kill]
+        bench.beat(300)
+        #expect(bench.verbs.filter { $0 == .kill }.count == 3 + 4)
+        #expect(bench.told.map(\.reason) == [.exhausted])
+    }
+
     @Test func itStopsWhereRequestsCompleteAgain() {
         var bench = Bench(rescue { $0.endsConnection = true })
         bench.deadlock()
