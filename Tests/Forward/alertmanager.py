@@ -200,7 +200,8 @@ def another_agent(place, feed, members, pager):
         if "no agent runs since" in each["annotations"].get("agent", "")])
     check(note, "while no agent runs it stands, and says that nobody looks")
     check("start one: reservewatch agent" in place.log(), "and forward says what to do")
-    check(place.metrics().get("following") == 0, "which the metrics say too")
+    # The file of metrics is written after the alert was handed on.
+    check(wait_until(lambda: place.metrics().get("following") == 0), "which the metrics say too")
     feed.host("first")
     check(
         wait_until(lambda: not members[0].alerts(host="first")),
