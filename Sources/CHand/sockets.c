@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define ESTABLISHED 1
+#define LISTEN 10
 #define SOCKETS 64 // the fullest, whose owners are looked for
 #define OWNERS 64
 
@@ -31,6 +32,13 @@ struct full_socket {
 // Of the one thread that looks for owners: its stack is small.
 static struct full_socket sockets[SOCKETS];
 static uint32_t socket_count;
+// What nobody has accepted is its listener's, found by the port.
+static struct {
+	uint32_t inode; // 0: not seen
+	uint32_t bytes;
+	uint16_t port;
+} waiting[SOCKETS];
+static uint32_t waiting_count;
 static struct {
 	int pid;
 	uint64_t bytes;
@@ -56,12 +64,34 @@ static void take_socket(uint32_t inode, uint32_t bytes)
 	sockets[place] = (struct full_socket){.inode = inode, .bytes = bytes};
 }
 
+static void take_waiting(uint16_t port, uint32_t inode, uint32_t bytes)
+{
+	uint32_t place = 0;
+
+	while (place < waiting_count && waiting[place].port != port)
+		place++;
+	if (place == SOCKETS)
+		return;
+	if (place == waiting_count) {
+		waiting[place].port = port;
+		waiting[place].inode = waiting[place].bytes = 0;
+		waiting_count++;
+	}
+	if (inode)
+		waiting[place].inode = inode;
+	waiting[place].bytes += bytes;
+}
+
 static void take_answer(struct nlmsghdr *message)
 {
 	struct inet_diag_msg *answer = NLMSG_DATA(message);
 	struct rtattr *attribute = (struct rtattr *)(answer + 1);
 	int rest = (int)(message->nlmsg_len - NLMSG_LENGTH(sizeof(*answer)));
 
+	if (answer->idiag_state == LISTEN) {
+		take_waiting(answer->id.idiag_sport, answer->idiag_inode, 0);
+		return;
+	}
 	for (; RTA_OK(attribute, rest); attribute = RTA_NEXT(attribute, rest)) {
 		uint32_t memory[SK_MEMINFO_RCVBUF + 1];
 
@@ -69,7 +99,10 @@ static void take_answer(struct nlmsghdr *message)
 		    RTA_PAYLOAD(attribute) < sizeof(memory))
 			continue;
 		memcpy(memory, RTA_DATA(attribute), sizeof(memory));
-		take_socket(answer->idiag_inode, memory[SK_MEMINFO_RMEM_ALLOC]);
+		if (answer->idiag_inode)
+			take_socket(answer->idiag_inode, memory[SK_MEMINFO_RMEM_ALLOC]);
+		else
+			take_waiting(answer->id.idiag_sport, 0, memory[SK_MEMINFO_RMEM_ALLOC]);
 	}
 }
 
@@ -85,7 +118,7 @@ static int dump(int diag, uint8_t family)
 		.request = {.sdiag_family = family,
 			    .sdiag_protocol = IPPROTO_TCP,
 			    .idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1),
-			    .idiag_states = 1 << ESTABLISHED},
+			    .idiag_states = 1 << ESTABLISHED | 1 << LISTEN},
 	};
 
 	if (send(diag, &message, sizeof(message), 0) < 0)
@@ -163,12 +196,14 @@ int find_socket_owner(int diag, int proc, const struct protection *protection, s
 	long count;
 	int error;
 
-	socket_count = owner_count = 0;
+	socket_count = owner_count = waiting_count = 0;
 	error = dump(diag, AF_INET);
 	if (!error)
 		error = dump(diag, AF_INET6);
 	if (error)
 		return error;
+	for (uint32_t i = 0; i < waiting_count; i++)
+		take_socket(waiting[i].inode, waiting[i].bytes);
 	if (!socket_count)
 		return -ESRCH;
 	if (lseek(proc, 0, SEEK_SET))

@@ -180,6 +180,56 @@ struct ActTests {
         #expect(group.isAlive(0))
     }
 
+    /// Whoever listens and does not accept holds what is sent on what waits for him.
+    @Test func whatNobodyAcceptedIsItsListeners() throws {
+        let group = try Group()
+        try group.add()
+        let sink = Process()
+        sink.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        sink.arguments = [
+            "python3", "-c",
+            """
+            from socket import create_server
+            from time import sleep
+            l = create_server(("127.0.0.1", 0)); print(l.getsockname()[1], flush=True); sleep(1000)
+            """,
+        ]
+        let pipe = Pipe()
+        sink.standardOutput = pipe
+        try sink.run()
+        let port = String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        let source = Process()
+        source.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        source.arguments = [
+            "python3", "-c",
+            """
+            from socket import create_connection
+            from time import sleep
+            a = create_connection(("127.0.0.1", \(port))); a.setblocking(False)
+            try:
+                while True: a.send(b"x" * 65536)
+            except BlockingIOError: pass
+            print(1, flush=True); sleep(1000)
+            """,
+        ]
+        let filled = Pipe()
+        source.standardOutput = filled
+        try source.run()
+        defer {
+            for process in [sink, source] where process.isRunning {
+                kill(process.processIdentifier, SIGKILL)
+            }
+        }
+        _ = filled.fileHandleForReading.readData(ofLength: 1)
+        let trial = try Trial("kill-owner", group.path)
+        _ = try #require(trial.ready(), "\(trial.said)")
+        trial.tell("kill-owner 1 0 0")
+        let act = try #require(trial.act(0))
+        #expect(act["victim"] == "\(sink.processIdentifier)", "\(act)")
+        #expect((act["held"].flatMap { Int($0) } ?? 0) > 16)
+    }
+
     /// The rehearsal ends a connection of its own, and sees that it ended.
     @Test func endingConnectionsIsTriedBefore() throws {
         let group = try Group()
