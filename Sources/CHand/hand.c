@@ -380,9 +380,12 @@ int rw_hand_spare_error(struct rw_hand *hand, uint32_t rule)
 
 	if (!keeps_spare(&hand->settings.rules[rule]))
 		return -1;
-	for (uint32_t i = 0; i < count; i++) {
+	// Two by two for one device; one of them will do.
+	for (uint32_t i = 0; i < count; i += 2) {
 		int error = atomic_load(&hand->spares[i].error);
 
+		if (error && i + 1 < count)
+			error = atomic_load(&hand->spares[i + 1].error);
 		if (error)
 			return error;
 	}

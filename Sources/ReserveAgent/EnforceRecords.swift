@@ -115,13 +115,14 @@ enum EnforceRecords {
         return settings
     }
 
-    /// Where the swap's servers are, as far as the picture knows; how many.
+    /// Where the swap's servers are, as far as the picture knows; how many. Each twice: a host that
+    /// came back may deadlock anew before it is calm enough for another spare connection.
     static func places(
         _ picture: borrowing Picture, _ places: inout InlineArray<4, rw_swap_place>
     ) -> Int {
         var count = 0
         var disks = InlineArray<4, FixedName>(repeating: FixedName())
-        for index in picture.sockets.indices where count < 4 {
+        for index in picture.sockets.indices where count < 3 {
             let socket = picture.sockets[index]
             guard socket.tcp != nil, !socket.disk.isEmpty,
                 picture.swaps.firstIndex(where: { $0.nbdDisk == socket.disk }) != nil
@@ -139,8 +140,10 @@ enum EnforceRecords {
             let isThere = (0..<count).contains { disks[$0] == socket.disk }
             guard !isThere else { continue }
             disks[count] = socket.disk
+            disks[count + 1] = socket.disk
             places[count] = place
-            count += 1
+            places[count + 1] = place
+            count += 2
         }
         return count
     }

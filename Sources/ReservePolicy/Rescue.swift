@@ -40,6 +40,8 @@ struct RescueProgress: Sendable {
     var nextConnection = 0
     /// The device was disconnected as well.
     var hasDisconnected = false
+    /// How often the steps were gone through.
+    var rounds = 1
     /// Whose connection was ended.
     var disk = FixedName()
     /// The last kill was to hit the owner of the most unread.
@@ -73,8 +75,9 @@ extension Decider {
     /// So often the other connection is tried, two seconds each for its answer: it came after 0.3 to
     /// 6.1 s in the lab.
     private static var mostAttempts: Int { 6 }
-    /// Until requests complete on it.
-    private static var replacedWait: UInt64 { 15_000_000_000 }
+    /// Until requests complete on it; when they stop again the steps begin anew, so often.
+    private static var replacedWait: UInt64 { 5_000_000_000 }
+    private static var mostRounds: Int { 2 }
     /// Until the host received again in trials: 0.14 to 0.94 s.
     private static var endWait: UInt64 { 10_000_000_000 }
     /// For so long it must go well after the connection's end.
@@ -138,10 +141,20 @@ extension Decider {
             }
         case .clearing, .replacing: replace(index, inStep, now, &directives)
         case .replaced:
-            // It is in its place, and nothing comes of it: it ends as the first one did.
             guard inStep >= Self.replacedWait else { return }
-            end(states[index].rescue.disk, index, picture, now, &directives)
-            enter(.ending, index, now)
+            if states[index].rescue.rounds < Self.mostRounds, hasSpare(index) {
+                // The host receives again, and what it receives took what had come free: who that
+                // is for could not be known before.
+                let rounds = states[index].rescue.rounds
+                states[index].rescue = RescueProgress()
+                states[index].rescue.rounds = rounds + 1
+                enter(.killing, index, now)
+                killNext(index, now, &directives)
+            } else {
+                // It ends as the first one did.
+                end(states[index].rescue.disk, index, picture, now, &directives)
+                enter(.ending, index, now)
+            }
         case .ending:
             if !states[index].rescue.hasDisconnected, inStep >= Self.disconnectWait,
                 let device = picture.verdict.evidence.device, device.inFlight > 0

@@ -201,8 +201,35 @@ private func rescue(_ change: (inout Rule) -> Void = { _ in }) -> Rule {
         #expect(bench.told.map(\.reason) == [.receivesAgain])
     }
 
+    @Test func whereItStopsAgainTheStepsBeginAnewWithASecondSpare() {
+        var bench = replacing()
+        bench.beat(4)
+        #expect(bench.verbs.suffix(1) == [.reconnect])
+        bench.picture.verdict.state = .deadlocked
+        bench.picture.verdict.conditions.progress = .stopped
+        bench.beat(50 + 50)
+        #expect(
+            bench.verbs.suffix(6) == [.kill, .kill, .kill, .endConnection, .clear, .reconnect])
+        #expect(bench.directives.suffix(5).first?.choice == .socketOwner)
+        bench.picture.verdict.evidence.worker = nil
+        bench.picture.verdict.conditions.progress = .moving
+        bench.picture.verdict.conditions.memory = .aboveLow
+        bench.beat(60)
+        #expect(bench.verbs.suffix(2) == [.reconnect, .thaw])
+        #expect(bench.told.map(\.reason) == [.recovered])
+    }
+
+    @Test func itIsDoneTwiceAtMost() {
+        var bench = replacing()
+        bench.beat(400)
+        #expect(bench.verbs.filter { $0 == .reconnect }.count == 2)
+        #expect(bench.verbs.filter { $0 == .disconnect }.count == 1)
+    }
+
     @Test func whereNothingCompletesOnTheOtherConnectionSwapIsLost() {
         var bench = replacing()
+        bench.beat(4)
+        bench.decider.setSpare(0, .missing(errno: 19))
         bench.beat(300)
         // Who sends on it holds what a disconnect waits for.
         #expect(bench.verbs.suffix(3) == [.reconnect, .endConnection, .disconnect])

@@ -21,7 +21,7 @@
 #define RW_HAND_NAME_BYTES 104
 /// Processes of NBD clients that are told with each beat.
 #define RW_HAND_CLIENTS 16
-/// Devices for which a spare connection is kept.
+/// Spare connections that are kept: two for each of two devices.
 #define RW_HAND_SWAPS 4
 #define RW_EXPORT_BYTES 64
 
@@ -126,13 +126,13 @@ rw_hand_target_error(struct rw_hand *_Nonnull hand, uint32_t rule);
 /// of them it is not frozen.
 uint32_t rw_hand_protected_members(struct rw_hand *_Nonnull hand, uint32_t rule);
 
-/// Where the swap's servers are now, at most RW_HAND_SWAPS of them: a spare connection is kept to
-/// each, where a rule wants it. Does not wait.
+/// Where the swap's servers are now, at most RW_HAND_SWAPS of them, each twice in a row: a spare
+/// connection is kept for each entry, where a rule wants it. Does not wait.
 __attribute__((swift_attr("@_noAllocation"))) void
 rw_hand_swaps(struct rw_hand *_Nonnull hand, const struct rw_swap_place *_Nonnull places,
 	      uint32_t count);
 
-/// Whether the rule's spare connections are ready: 0, or the errno of one that is not. -1: it wants
+/// Whether the rule has a spare connection ready for each device: 0, or the errno of one that is not. -1: it wants
 /// none. ENODEV: none was made yet, or there is no swap whose server could be reached.
 __attribute__((swift_attr("@_noAllocation"))) int rw_hand_spare_error(struct rw_hand *_Nonnull hand,
 								      uint32_t rule);
