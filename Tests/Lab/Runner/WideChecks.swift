@@ -133,16 +133,21 @@ extension Checks {
         }
     }
 
-    /// How often a spare connection came to be ready.
+    /// How many spare connections were made at most: two where there were none, and one for each that
+    /// was used.
     private var sparesMade: Int {
         var made = 0
         var wasReady = false
         for line in readings.lines {
+            let act = line["enforce"] as? [String: Any]
+            if act?["act"] as? String == "reconnect", act?["result"] as? String == "done" {
+                made += 1
+            }
             guard let summary = line["summary"] as? [String: Any],
                 let rules = summary["rules"] as? [[String: Any]]
             else { continue }
             let isReady = rules.contains { $0["spare"] as? String == "ready" }
-            if isReady, !wasReady { made += 1 }
+            if isReady, !wasReady { made += 2 }
             wasReady = isReady
         }
         return made
