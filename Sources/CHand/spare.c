@@ -203,7 +203,8 @@ void spares_keep(struct rw_hand *hand)
 		if (!spare->place.disk[0])
 			continue;
 		if (spare->descriptor >= 0) {
-			int error = spare->owed ? 0 : check(spare);
+			// What was asked in trouble, and never used, is not a spare to rely on.
+			int error = !spare->owed ? check(spare) : is_calm ? -EPROTO : 0;
 
 			if (!error)
 				continue;
@@ -349,6 +350,7 @@ void reconnect(struct rw_hand *hand, const struct rw_directive *directive, struc
 	close(disk);
 	if (error)
 		fail(act, error);
-	else
-		drop(spare, ENODEV);
+	// Its answer may still come; else it is used up, or no good, and the next one is tried.
+	if (error != -ETIMEDOUT)
+		drop(spare, error ? -error : ENODEV);
 }
