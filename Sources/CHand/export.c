@@ -230,14 +230,14 @@ struct __attribute__((packed)) reply {
 	uint64_t cookie;
 };
 
-static int ask_for(int fd, uint32_t length, uint64_t until)
+int export_ask(int fd, uint64_t until)
 {
-	struct request request = {.magic = htobe32(REQUEST_MAGIC), .length = htobe32(length)};
+	struct request request = {.magic = htobe32(REQUEST_MAGIC), .length = htobe32(HEAD_BYTES)};
 
 	return write_whole(fd, &request, sizeof(request), until);
 }
 
-static int take(int fd, char *head, uint32_t length, uint64_t until)
+static int take(int fd, char *head, uint64_t until)
 {
 	struct reply reply;
 	int error = read_whole(fd, &reply, sizeof(reply), until);
@@ -248,7 +248,7 @@ static int take(int fd, char *head, uint32_t length, uint64_t until)
 		return -EPROTO;
 	if (reply.error)
 		return -EIO;
-	return read_whole(fd, head, length, until);
+	return read_whole(fd, head, HEAD_BYTES, until);
 }
 
 int export_compare(int fd, const struct export_facts *facts, int disk, uint64_t until)
@@ -256,10 +256,10 @@ int export_compare(int fd, const struct export_facts *facts, int disk, uint64_t 
 	static const char zeroes[HEAD_BYTES];
 	struct stat status;
 	uint64_t bytes = 0;
-	int error = ask_for(fd, HEAD_BYTES, until);
+	int error = export_ask(fd, until);
 
 	if (!error)
-		error = take(fd, theirs, HEAD_BYTES, until);
+		error = take(fd, theirs, until);
 	if (error)
 		return error;
 	if (fstat(disk, &status) ||
@@ -275,11 +275,6 @@ int export_compare(int fd, const struct export_facts *facts, int disk, uint64_t 
 		return -ESTALE;
 	// The header of a swap has its UUID; zeroes are alike everywhere.
 	return memcmp(theirs, ours, HEAD_BYTES) || !memcmp(ours, zeroes, HEAD_BYTES) ? -ESTALE : 0;
-}
-
-int export_ask(int fd, uint64_t until)
-{
-	return ask_for(fd, HEAD_BYTES, until);
 }
 
 int export_answer(int fd, uint64_t until)
@@ -300,5 +295,5 @@ int export_answer(int fd, uint64_t until)
 			return -ETIMEDOUT;
 		usleep(5000);
 	}
-	return take(fd, reached, HEAD_BYTES, until);
+	return take(fd, reached, until);
 }

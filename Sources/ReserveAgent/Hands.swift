@@ -22,6 +22,7 @@ struct Hands: ~Copyable {
     private var toldRules: [EnforceRuleState]
     private var isClosed = false
     private let rules: RuleSet
+    private let keepsSpare: Bool
     private var clients = InlineArray<16, UInt32>(repeating: 0)
     private var swapPlaces = InlineArray<4, rw_swap_place>(repeating: rw_swap_place())
     /// The keeper lives: without it nothing may stand.
@@ -88,6 +89,7 @@ struct Hands: ~Copyable {
     private init(_ hand: OpaquePointer, _ settings: AgentSettings) {
         self.hand = hand
         rules = settings.rules
+        keepsSpare = rules.rules.contains { $0.keepsSpare }
         decider = Decider(settings.rules, policy: settings.policy)
         toldRules = settings.rules.rules.map { _ in EnforceRuleState() }
     }
@@ -145,14 +147,18 @@ struct Hands: ~Copyable {
                 rw_hand_beat(hand, now, state, $0, count)
             }
         }
+        if keepsSpare { tellPlaces(picture) }
+        defer { hasKeeper = lives == 1 }
+        return hasKeeper && lives != 1
+    }
+
+    private mutating func tellPlaces(_ picture: borrowing Picture) {
         let places = EnforceRecords.places(picture, &swapPlaces)
         withUnsafeBytes(of: &swapPlaces) { bytes in
             if let first = bytes.assumingMemoryBound(to: rw_swap_place.self).baseAddress {
                 rw_hand_swaps(hand, first, UInt32(places))
             }
         }
-        defer { hasKeeper = lives == 1 }
-        return hasKeeper && lives != 1
     }
 
     /// Decides for this moment, and hands over what is to be done. What is only to be told waits

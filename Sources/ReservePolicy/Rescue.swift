@@ -139,7 +139,13 @@ extension Decider {
                     picture.verdict.evidence.device?.disk ?? FixedName()
                 enter(hasSpare(index) ? .clearing : .ending, index, now)
             }
-        case .clearing, .replacing: replace(index, inStep, now, &directives)
+        case .clearing:
+            guard inStep >= Self.clearWait, !isWaiting(index, now) else { return }
+            act(
+                index, .clear, .named, now, &directives,
+                connection: Directive.Connection(disk: states[index].rescue.disk))
+            enter(.replacing, index, now)
+        case .replacing: replace(index, now, &directives)
         case .replaced:
             guard inStep >= Self.replacedWait else { return }
             if states[index].rescue.rounds < Self.mostRounds, hasSpare(index) {
@@ -230,26 +236,19 @@ extension Decider {
 
     /// Puts the connection that stands ready in the place of the one that was ended.
     private mutating func replace(
-        _ index: Int, _ inStep: UInt64, _ now: UInt64, _ directives: inout DirectiveQueue
+        _ index: Int, _ now: UInt64, _ directives: inout DirectiveQueue
     ) {
-        let connection = Directive.Connection(disk: states[index].rescue.disk)
-        switch states[index].rescue.step {
-        case .clearing:
-            guard inStep >= Self.clearWait, !isWaiting(index, now) else { return }
-            act(index, .clear, .named, now, &directives, connection: connection)
-            enter(.replacing, index, now)
-        case .replacing:
-            guard !isWaiting(index, now) else { return }
-            let attempts = states[index].rescue.attempts
-            if attempts > 0, !states[index].hasFailed {
-                enter(.replaced, index, now)
-            } else if attempts < Self.mostAttempts {
-                states[index].rescue.attempts += 1
-                act(index, .reconnect, .named, now, &directives, connection: connection)
-            } else {
-                enter(.ending, index, now)
-            }
-        default: break
+        guard !isWaiting(index, now) else { return }
+        let attempts = states[index].rescue.attempts
+        if attempts > 0, !states[index].hasFailed {
+            enter(.replaced, index, now)
+        } else if attempts < Self.mostAttempts {
+            states[index].rescue.attempts += 1
+            act(
+                index, .reconnect, .named, now, &directives,
+                connection: Directive.Connection(disk: states[index].rescue.disk))
+        } else {
+            enter(.ending, index, now)
         }
     }
 

@@ -139,14 +139,26 @@ struct ActTests {
         #expect(eventually { !group.isAlive(0) && !group.isAlive(1) })
     }
 
+    /// A program of Python's, and the first line that it says.
+    private func python(_ text: String) throws -> (Process, String) {
+        let process = Process()
+        let pipe = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["python3", "-c", text]
+        process.standardOutput = pipe
+        try process.run()
+        var line = ""
+        while let byte = pipe.fileHandleForReading.readData(ofLength: 1).first, byte != 0x0a {
+            line.append(Character(UnicodeScalar(byte)))
+        }
+        return (process, line)
+    }
+
     /// Whoever does not read what it is sent holds the most unread.
     @Test func theOwnerOfTheSocketsIsFound() throws {
         let group = try Group()
         try group.add()
-        let sink = Process()
-        sink.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        sink.arguments = [
-            "python3", "-c",
+        let (sink, _) = try python(
             """
             from socket import create_server, create_connection
             from time import sleep
@@ -157,15 +169,10 @@ struct ActTests {
                 while True: a.send(b"x" * 65536)
             except BlockingIOError: pass
             print(1, flush=True); sleep(1000)
-            """,
-        ]
-        let pipe = Pipe()
-        sink.standardOutput = pipe
-        try sink.run()
+            """)
         defer {
             if sink.isRunning { kill(sink.processIdentifier, SIGKILL) }
         }
-        _ = pipe.fileHandleForReading.readData(ofLength: 1)
         let trial = try Trial("kill-owner", group.path)
         _ = try #require(trial.ready(), "\(trial.said)")
         trial.tell("kill-owner 1 0 0")
@@ -184,25 +191,13 @@ struct ActTests {
     @Test func whatNobodyAcceptedIsItsListeners() throws {
         let group = try Group()
         try group.add()
-        let sink = Process()
-        sink.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        sink.arguments = [
-            "python3", "-c",
+        let (sink, port) = try python(
             """
             from socket import create_server
             from time import sleep
             l = create_server(("127.0.0.1", 0)); print(l.getsockname()[1], flush=True); sleep(1000)
-            """,
-        ]
-        let pipe = Pipe()
-        sink.standardOutput = pipe
-        try sink.run()
-        let port = String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self)
-            .trimmingCharacters(in: .whitespacesAndNewlines)
-        let source = Process()
-        source.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        source.arguments = [
-            "python3", "-c",
+            """)
+        let (source, _) = try python(
             """
             from socket import create_connection
             from time import sleep
@@ -211,17 +206,12 @@ struct ActTests {
                 while True: a.send(b"x" * 65536)
             except BlockingIOError: pass
             print(1, flush=True); sleep(1000)
-            """,
-        ]
-        let filled = Pipe()
-        source.standardOutput = filled
-        try source.run()
+            """)
         defer {
             for process in [sink, source] where process.isRunning {
                 kill(process.processIdentifier, SIGKILL)
             }
         }
-        _ = filled.fileHandleForReading.readData(ofLength: 1)
         let trial = try Trial("kill-owner", group.path)
         _ = try #require(trial.ready(), "\(trial.said)")
         trial.tell("kill-owner 1 0 0")
