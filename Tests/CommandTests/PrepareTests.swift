@@ -183,6 +183,7 @@ private final class PrepareTree {
         try write("/sys/block/nbd0/mq/0/nr_tags", "128\n")
         try write("/sys/block/nbd0/queue/io_timeout", "30000\n")
         try write("/sys/block/nbd0/queue/wbt_lat_usec", "2000\n")
+        try write("/sys/block/nbd0/queue/scheduler", "[none] mq-deadline\n")
         try write("/sys/kernel/debug/nbd/nbd0/timeout", "0\n")
         try write("/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n")
         try write("/proc/meminfo", "MemTotal: 246000 kB\nMemAvailable: 150000 kB\n")

@@ -277,7 +277,9 @@ import Testing
         #expect(finding.found.contains("mq-deadline"))
         #expect(finding.mend == "echo none >/sys/block/nbd0/queue/scheduler")
         try tree.write("/sys/block/nbd0/queue/scheduler", "[none] mq-deadline\n")
-        #expect(!look(tree).findings.contains { $0.id == "scheduler-on" })
+        #expect(!look(tree).findings.contains { $0.id.hasPrefix("scheduler-") })
+        try tree.remove("/sys/block/nbd0/queue/scheduler")
+        #expect(try only("scheduler-unknown", look(tree)).severity == .unknown)
     }
 
     @Test func writebackThrottlingIsFound() throws {

@@ -18,6 +18,7 @@ final class HostTree {
         try write("/sys/block/nbd0/pid", "90\n")
         try write("/sys/block/nbd0/queue/io_timeout", "20000\n")
         try write("/sys/block/nbd0/queue/wbt_lat_usec", "0\n")
+        try write("/sys/block/nbd0/queue/scheduler", "[none] mq-deadline\n")
         try write("/sys/kernel/debug/nbd/nbd0/timeout", "5000\n")
         try write("/sys/devices/system/cpu/possible", "0-3\n")
         try queues(2)

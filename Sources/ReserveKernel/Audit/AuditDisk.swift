@@ -158,7 +158,16 @@ struct DiskContext {
     /// drivers/block/nbd.c: nbd_send_cmd() hands a request that was sent in part back to the block
     /// layer, and a scheduler gives it another tag, under which the reply is not known.
     private func scheduler() -> [Finding] {
-        guard let scheduler = disk.scheduler, scheduler != "none" else { return [] }
+        let file = sysfs("queue/scheduler")
+        guard let scheduler = disk.scheduler else {
+            return [
+                Finding(
+                    "scheduler-unknown", .unknown, device, found: "\(file) cannot be read",
+                    why: "Whether a signal may cost the connection is not known.",
+                    mend: "cat \(file)")
+            ]
+        }
+        guard scheduler != "none" else { return [] }
         return [
             Finding(
                 "scheduler-on", .notice, device,
@@ -168,7 +177,7 @@ struct DiskContext {
                     + "a request, the request comes back under another tag, and the connection "
                     + "is lost with its swap when the reply comes. Without a scheduler it keeps "
                     + "its tag.",
-                mend: "echo none >\(sysfs("queue/scheduler"))")
+                mend: "echo none >\(file)")
         ]
     }
 
