@@ -55,6 +55,19 @@ int read_small_at(int directory, const char *path, char *text, size_t capacity)
 	return count;
 }
 
+int read_setting(int descriptor, char *text, size_t capacity)
+{
+	char all[256];
+	int count = read_small(descriptor, all, sizeof(all));
+	const char *chosen = count > 0 ? strchr(all, '[') : NULL;
+	const char *end = chosen ? strchr(chosen, ']') : NULL;
+
+	if (count < 0)
+		return count;
+	return end ? snprintf(text, capacity, "%.*s", (int)(end - chosen - 1), chosen + 1)
+		   : snprintf(text, capacity, "%s", all);
+}
+
 int write_small(int descriptor, const char *text)
 {
 	size_t length = strlen(text);

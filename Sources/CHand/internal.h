@@ -28,12 +28,12 @@ struct entry {
 	_Atomic uint32_t state;
 	uint32_t serial;
 	uint32_t rule;
-	uint8_t verb; // the act: freeze, memory_high, stop
+	uint8_t verb; // the act: freeze, memory_high, stop, calm_queue
 	uint8_t reserved[3];
 	char rule_name[RW_RULE_BYTES];
 	char target[RW_PATH_BYTES];
-	char path[256]; // below the hierarchy's mount; for the next agent
-	uint64_t file_inode; // of cgroup.freeze or memory.high; another one is another cgroup
+	char path[256]; // of the cgroup below the mount, or of the queue's file; for the next agent
+	uint64_t file_inode; // of the file that was written; another one is another cgroup, or disk
 	int32_t descriptor; // of that file, or a pidfd: watch and keeper share the table
 	int32_t pid;
 	uint64_t start_ticks; // of the process
@@ -68,10 +68,13 @@ struct journal *journal_create(const char *path, int *descriptor, struct rw_hand
 /// A free entry of a thread's own part, claimed. NULL: none. One part, one thread: an entry that
 /// was taken back meanwhile is then not another's by the time its act is over.
 #define ACT_ENTRIES 0, 48
-#define LOOK_ENTRIES 48, 16
+#define LOOK_ENTRIES 48, 12
+/// The acting thread's as well. The last ones, as they are taken back last: that may wait.
+#define QUEUE_ENTRIES 60, 4
 struct entry *journal_claim(struct journal *journal, uint32_t first, uint32_t count);
 struct entry *journal_find(struct journal *journal, uint32_t serial, uint8_t verb);
-/// Takes one act back. 0, or a negative errno; -EAGAIN: another does, or it does not stand.
+/// Takes one act back. 0, or a negative errno; -EAGAIN: another does, or it does not stand, or it is
+/// one of the queue's, whose time is not now.
 /// `foreign`: somebody else had changed it, and it was left so.
 int entry_undo(struct journal *journal, struct entry *entry, bool *foreign);
 /// What an undoing is told as.
@@ -93,6 +96,8 @@ uint64_t file_inode(int descriptor);
 /// The whole of a small file, NUL terminated, without trailing blanks. Length or -errno.
 int read_small(int descriptor, char *text, size_t capacity);
 int read_small_at(int directory, const char *path, char *text, size_t capacity);
+/// As read_small(); where the file lists what there is to choose, the chosen one: "none [kyber]".
+int read_setting(int descriptor, char *text, size_t capacity);
 int write_small(int descriptor, const char *text);
 int send_signal(int pidfd, int signal);
 uint64_t free_pages(void);
@@ -203,14 +208,20 @@ int export_compare(int fd, const struct export_facts *facts, int disk, uint64_t 
 int export_ask(int fd, uint64_t until);
 int export_answer(int fd, uint64_t until);
 
+/// A file of a disk's queue/ that a rescue sets.
+#define QUEUE_FILES 2
+struct queue_file {
+	int descriptor; // or a negative errno
+	char present[24]; // what it said while the host was calm
+};
+
 /// Made by the thread that looks, given away by the one that acts.
 struct spare {
 	_Atomic uint32_t lock; // for moments
 	int descriptor; // -1 none
 	// The disk, for NBD_CLEAR_SOCK: nbd_open() of one that is disconnected has its partitions read.
 	int disk;
-	int scheduler; // queue/scheduler and queue/wbt_lat_usec of it, to be written; -1 not there
-	int wbt;
+	struct queue_file queue[QUEUE_FILES];
 	struct rw_swap_place place; // "" none
 	char backend[128]; // /sys/block/nbdN/backend, which the driver asks for; ""
 	uint64_t next_try_ns;
@@ -308,6 +319,10 @@ void set_held(struct rw_enforce *act, uint64_t pages, uint64_t seen);
 
 // Acts that stand.
 bool may_stand(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act);
+/// Sets a file of a disk's queue/ until the agent ends, and tells it, where it is not so already.
+/// Reads nothing, as reading takes a page.
+void calm_queue_file(struct rw_hand *hand, const struct rw_directive *directive,
+		     const struct queue_file *file, const char *path, const char *value);
 void freeze(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act);
 void limit_memory(struct rw_hand *hand, const struct rw_directive *directive,
 		  struct rw_enforce *act);

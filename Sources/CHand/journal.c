@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -125,6 +126,28 @@ static bool is_kept_by_another(struct journal *journal, const struct entry *entr
 	return false;
 }
 
+/// Whether a disk's queue can be set without a wait: block/elevator.c:elevator_switch() first waits
+/// for every request in flight, and then allocates while none may be sent.
+static bool may_set_queue(const struct entry *entry)
+{
+	const char *queue = strstr(entry->path, "/queue/");
+	char path[sizeof(entry->path) + 16], text[64];
+	unsigned long reads, writes;
+	uint64_t kib;
+
+	snprintf(path, sizeof(path), "%.*s/inflight", queue ? (int)(queue - entry->path) : 0,
+		 entry->path);
+	// Without it the disk is gone.
+	if (read_small_at(AT_FDCWD, path, text, sizeof(text)) >= 0 &&
+	    (sscanf(text, "%lu %lu", &reads, &writes) != 2 || reads + writes))
+		return false;
+	if (read_small_at(AT_FDCWD, "/proc/sys/vm/min_free_kbytes", text, sizeof(text)) < 0)
+		return false;
+	// Above low, so that it comes without reclaim.
+	kib = strtoull(text, NULL, 10);
+	return free_pages() * ((uint64_t)sysconf(_SC_PAGESIZE) / 1024) > kib + kib / 4 + 1024;
+}
+
 static int undo_file(struct journal *journal, struct entry *entry, bool *foreign)
 {
 	char present[64];
@@ -135,7 +158,7 @@ static int undo_file(struct journal *journal, struct entry *entry, bool *foreign
 	// The number may belong to a cgroup that was made anew: ours is gone then.
 	if (file_inode(entry->descriptor) != entry->file_inode)
 		return 0;
-	if (read_small(entry->descriptor, present, sizeof(present)) > 0 &&
+	if (read_setting(entry->descriptor, present, sizeof(present)) > 0 &&
 	    strcmp(present, entry->new) && atomic_load(&entry->failures) == 0) {
 		*foreign = strcmp(present, entry->old) != 0;
 		return 0;
@@ -152,6 +175,8 @@ int entry_undo(struct journal *journal, struct entry *entry, bool *foreign)
 
 	*foreign = false;
 	if (state != ENTRY_PLANNED && state != ENTRY_STANDS)
+		return -EAGAIN;
+	if (entry->verb == RW_ENFORCE_CALM_QUEUE && !may_set_queue(entry))
 		return -EAGAIN;
 	if (!atomic_compare_exchange_strong(&entry->state, &state, ENTRY_UNDOING))
 		return -EAGAIN;
@@ -179,6 +204,8 @@ static uint8_t undoing(uint8_t verb)
 		return RW_ENFORCE_THAW;
 	case RW_ENFORCE_MEMORY_HIGH:
 		return RW_ENFORCE_MEMORY_HIGH_BACK;
+	case RW_ENFORCE_CALM_QUEUE:
+		return RW_ENFORCE_QUEUE_BACK;
 	default:
 		return RW_ENFORCE_RESUME;
 	}
@@ -238,8 +265,11 @@ static int find_again(const struct journal *journal, const struct entry *entry)
 			close(proc);
 		return descriptor;
 	}
-	snprintf(path, sizeof(path), "%s%s/%s", journal->mount, entry->path,
-		 entry->verb == RW_ENFORCE_FREEZE ? "cgroup.freeze" : "memory.high");
+	if (entry->verb == RW_ENFORCE_CALM_QUEUE)
+		snprintf(path, sizeof(path), "%s", entry->path);
+	else
+		snprintf(path, sizeof(path), "%s%s/%s", journal->mount, entry->path,
+			 entry->verb == RW_ENFORCE_FREEZE ? "cgroup.freeze" : "memory.high");
 	descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (descriptor < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
@@ -265,7 +295,8 @@ static bool clear_entry(struct journal *journal, struct entry *entry, struct rw_
 	entry_describe(entry, RW_ENFORCE_LEFT_OVER, act);
 	// One that was being taken back is taken back again: that does no harm.
 	atomic_store(&entry->state, ENTRY_STANDS);
-	atomic_store(&entry->failures, 1);
+	// Whatever is there now, nobody stays frozen by us. A disk may have been set since.
+	atomic_store(&entry->failures, entry->verb != RW_ENFORCE_CALM_QUEUE);
 	entry->descriptor = find_again(journal, entry);
 	error = entry->descriptor < 0 ? entry->descriptor : entry_undo(journal, entry, &foreign);
 	if (entry->descriptor >= 0)
@@ -277,6 +308,10 @@ static bool clear_entry(struct journal *journal, struct entry *entry, struct rw_
 	if (error) {
 		act->outcome = RW_ENFORCE_FAILED;
 		act->error = -error;
+	}
+	if (foreign) {
+		act->outcome = RW_ENFORCE_REFUSED;
+		act->reason = RW_ENFORCE_FOREIGN;
 	}
 	act->header.boot_ns = now_ns();
 	return true;

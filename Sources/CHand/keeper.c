@@ -78,6 +78,9 @@ static int undo_those(struct keeper *keeper, uint8_t reason, uint64_t due)
 		}
 		if (entry->deadline_boot_ns > due)
 			continue;
+		// What waits for nothing but the agent's end, and may itself wait.
+		if (entry->verb == RW_ENFORCE_CALM_QUEUE && reason == RW_ENFORCE_WATCH_STANDS)
+			continue;
 		undo(keeper, i, reason);
 		state = atomic_load(&entry->state);
 		standing += state == ENTRY_PLANNED || state == ENTRY_STANDS;

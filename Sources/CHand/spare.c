@@ -66,13 +66,42 @@ static int reach(const struct rw_swap_place *place, uint64_t until)
 	return fd;
 }
 
-static int open_queue_file(const struct spare *spare, const char *name)
-{
-	char path[96];
+// No scheduler, under which a request whose sending a signal interrupts comes back under another tag,
+// and no writeback throttling, in which who should receive waits for replies: as `prepare` sets them.
+static const struct {
+	const char *name, *value;
+} calm[QUEUE_FILES] = {{"scheduler", "none"}, {"wbt_lat_usec", "0"}};
 
-	snprintf(path, sizeof(path), "/sys/block/%.*s/queue/%s", RW_NAME_BYTES, spare->place.disk,
-		 name);
-	return open(path, O_WRONLY | O_CLOEXEC);
+#define QUEUE_PATH_BYTES 96
+
+static void queue_path(const struct spare *spare, int index, char *path)
+{
+	snprintf(path, QUEUE_PATH_BYTES, "/sys/block/%.*s/queue/%s", RW_NAME_BYTES,
+		 spare->place.disk, calm[index].name);
+}
+
+static void read_queue(struct queue_file *file)
+{
+	int count = file->descriptor < 0
+			    ? file->descriptor
+			    : read_setting(file->descriptor, file->present, sizeof(file->present));
+
+	// EINVAL of wbt_lat_usec: there is nothing to switch off.
+	if (count < 0)
+		file->present[0] = 0;
+}
+
+static void open_queue(struct spare *spare)
+{
+	for (int i = 0; i < QUEUE_FILES; i++) {
+		char path[QUEUE_PATH_BYTES];
+
+		queue_path(spare, i, path);
+		spare->queue[i].descriptor = open(path, O_RDWR | O_CLOEXEC);
+		if (spare->queue[i].descriptor < 0)
+			spare->queue[i].descriptor = -errno;
+		read_queue(&spare->queue[i]);
+	}
 }
 
 static void read_backend(struct spare *spare)
@@ -131,10 +160,9 @@ static void drop(struct spare *spare, int error)
 	if (spare->descriptor >= 0) {
 		close(spare->descriptor);
 		close(spare->disk);
-		if (spare->scheduler >= 0)
-			close(spare->scheduler);
-		if (spare->wbt >= 0)
-			close(spare->wbt);
+		for (int i = 0; i < QUEUE_FILES; i++)
+			if (spare->queue[i].descriptor >= 0)
+				close(spare->queue[i].descriptor);
 	}
 	spare->descriptor = -1;
 	spare->owed = 0;
@@ -206,6 +234,8 @@ void spares_keep(struct rw_hand *hand)
 			// What was asked in trouble, and never used, is not a spare to rely on.
 			int error = !spare->owed ? check(spare) : is_calm ? -EPROTO : 0;
 
+			for (int i = 0; !error && is_calm && i < QUEUE_FILES; i++)
+				read_queue(&spare->queue[i]);
 			if (!error)
 				continue;
 			drop(spare, -error);
@@ -220,10 +250,8 @@ void spares_keep(struct rw_hand *hand)
 		lock(spare);
 		spare->descriptor = fd < 0 ? -1 : fd;
 		spare->disk = disk;
-		if (fd >= 0) {
-			spare->scheduler = open_queue_file(spare, "scheduler");
-			spare->wbt = open_queue_file(spare, "wbt_lat_usec");
-		}
+		if (fd >= 0)
+			open_queue(spare);
 		spare->owed = 0;
 		read_backend(spare);
 		atomic_store(&spare->error, fd < 0 ? -fd : 0);
@@ -279,25 +307,24 @@ static int answers(struct spare *spare, int fd)
 	return error;
 }
 
-/// No scheduler, under which a request whose sending a signal interrupts comes back under another
-/// tag, and no writeback throttling, in which who should receive waits for replies: as `prepare` sets
-/// them. Now, while requests fail at once and the queue can be frozen; it stays so. Where one cannot be
-/// written the connection is worth its try all the same.
-static void calm_queue(struct spare *spare)
+/// Now, while requests fail at once and the queue can be frozen; it stays so until the agent ends.
+/// Where one cannot be written the connection is worth its try all the same.
+static void calm_queue(struct rw_hand *hand, const struct rw_directive *directive,
+		       struct spare *spare)
 {
-	int scheduler, wbt;
+	for (int i = 0; i < QUEUE_FILES; i++) {
+		struct queue_file file;
+		char path[QUEUE_PATH_BYTES];
 
-	lock(spare);
-	scheduler = fcntl(spare->scheduler, F_DUPFD_CLOEXEC, 3);
-	wbt = fcntl(spare->wbt, F_DUPFD_CLOEXEC, 3);
-	unlock(spare);
-	if (scheduler >= 0) {
-		write_small(scheduler, "none");
-		close(scheduler);
-	}
-	if (wbt >= 0) {
-		write_small(wbt, "0");
-		close(wbt);
+		lock(spare);
+		file = spare->queue[i];
+		if (file.descriptor >= 0)
+			file.descriptor = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 3);
+		unlock(spare);
+		queue_path(spare, i, path);
+		calm_queue_file(hand, directive, &file, path, calm[i].value);
+		if (file.descriptor >= 0)
+			close(file.descriptor);
 	}
 }
 
@@ -320,7 +347,7 @@ void clear_requests(struct rw_hand *hand, const struct rw_directive *directive,
 	if (disk < 0 || ioctl(disk, NBD_CLEAR_SOCK))
 		fail(act, -errno);
 	else
-		calm_queue(spare);
+		calm_queue(hand, directive, spare);
 	close(disk);
 	close(fd);
 }

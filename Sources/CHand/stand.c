@@ -64,7 +64,26 @@ bool may_stand(struct rw_hand *hand, const struct rw_directive *directive, struc
 	return true;
 }
 
-/// Writes to a file of a cgroup, the journal first.
+/// Writes to a file, the journal first: what was there before, and what it is to be. 0 or -errno.
+static int write_down(struct entry *entry, int descriptor, const char *path, const char *old,
+		      const char *new)
+{
+	uint32_t expected = ENTRY_PLANNED;
+	int error;
+
+	snprintf(entry->path, sizeof(entry->path), "%s", path);
+	snprintf(entry->old, sizeof(entry->old), "%s", old);
+	snprintf(entry->new, sizeof(entry->new), "%s", new);
+	entry->descriptor = descriptor;
+	entry->file_inode = file_inode(descriptor);
+	atomic_store(&entry->state, ENTRY_PLANNED);
+	error = write_small(descriptor, new);
+	if (error)
+		atomic_compare_exchange_strong(&entry->state, &expected, ENTRY_FREE);
+	return error;
+}
+
+/// Writes to a file of a cgroup.
 static void change(struct rw_hand *hand, const struct rw_directive *directive,
 		   struct rw_enforce *act, int descriptor, const char *old, const char *new,
 		   uint32_t first, uint32_t count)
@@ -78,24 +97,49 @@ static void change(struct rw_hand *hand, const struct rw_directive *directive,
 		return;
 	}
 	fill(hand, directive, entry);
-	snprintf(entry->path, sizeof(entry->path), "%s", hand->groups[directive->rule].path);
-	snprintf(entry->old, sizeof(entry->old), "%s", old);
-	snprintf(entry->new, sizeof(entry->new), "%s", new);
 	snprintf(back, sizeof(back), "%s", old);
-	entry->descriptor = descriptor;
-	entry->file_inode = file_inode(descriptor);
 	act->deadline_boot_ns = directive->deadline_boot_ns;
-	atomic_store(&entry->state, ENTRY_PLANNED);
-	error = write_small(descriptor, new);
+	error = write_down(entry, descriptor, hand->groups[directive->rule].path, old, new);
 	if (error) {
-		uint32_t expected = ENTRY_PLANNED;
-
-		atomic_compare_exchange_strong(&entry->state, &expected, ENTRY_FREE);
 		fail(act, error);
 	} else if (!has_stood(entry)) {
 		write_small(descriptor, back);
 		refuse(act, RW_ENFORCE_RELEASED);
 	}
+}
+
+void calm_queue_file(struct rw_hand *hand, const struct rw_directive *directive,
+		     const struct queue_file *file, const char *path, const char *value)
+{
+	int error = file->descriptor < 0 ? file->descriptor : 0;
+	struct entry *entry;
+	struct rw_enforce act;
+
+	// A kernel without it, or nothing that is on.
+	if (error == -ENOENT || (!error && (!file->present[0] || !strcmp(file->present, value))))
+		return;
+	describe(hand, directive, &act);
+	act.verb = RW_ENFORCE_CALM_QUEUE;
+	memset(act.target, 0, sizeof(act.target));
+	snprintf(act.target, sizeof(act.target), "%s", path);
+	entry = error ? NULL : journal_claim(hand->journal, QUEUE_ENTRIES);
+	if (entry) {
+		fill(hand, directive, entry);
+		entry->verb = RW_ENFORCE_CALM_QUEUE;
+		memcpy(entry->target, act.target, sizeof(entry->target));
+		entry->deadline_boot_ns = UINT64_MAX;
+		error = write_down(entry, fcntl(file->descriptor, F_DUPFD_CLOEXEC, 3), path,
+				   file->present, value);
+		if (error)
+			close(entry->descriptor);
+		else
+			has_stood(entry);
+	}
+	if (error)
+		fail(&act, error);
+	else if (!entry)
+		refuse(&act, RW_ENFORCE_BUSY);
+	answer(hand, &hand->from_act, directive, &act);
 }
 
 void freeze(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act)
@@ -211,7 +255,8 @@ static void undo(struct rw_hand *hand, struct ring *results, struct entry *entry
 		 const struct rw_directive *directive)
 {
 	struct rw_enforce act;
-	bool foreign, is_stop = entry->verb == RW_ENFORCE_STOP;
+	bool foreign,
+		is_own = entry->verb == RW_ENFORCE_STOP || entry->verb == RW_ENFORCE_CALM_QUEUE;
 	int descriptor = entry->descriptor;
 	int error;
 
@@ -221,7 +266,7 @@ static void undo(struct rw_hand *hand, struct ring *results, struct entry *entry
 		return;
 	if (error)
 		fail(&act, error);
-	else if (is_stop)
+	else if (is_own)
 		close(descriptor);
 	if (foreign)
 		refuse(&act, RW_ENFORCE_FOREIGN);
@@ -247,6 +292,11 @@ void take_back(struct rw_hand *hand, struct ring *results, const struct rw_direc
 
 void undo_all(struct rw_hand *hand, struct ring *results, uint8_t reason)
 {
-	for (int i = 0; i < JOURNAL_ENTRIES; i++)
-		undo(hand, results, &hand->journal->entries[i], reason, NULL);
+	for (int i = 0; i < JOURNAL_ENTRIES; i++) {
+		struct entry *entry = &hand->journal->entries[i];
+
+		// A disk's queue does no harm as it is, and we have still to act.
+		if (entry->verb != RW_ENFORCE_CALM_QUEUE || reason == RW_ENFORCE_AGENT_ENDS)
+			undo(hand, results, entry, reason, NULL);
+	}
 }

@@ -38,6 +38,10 @@ public enum EnforceVerb: UInt8, Sendable, CaseIterable {
     case disconnect = 12
     /// NBD_CLEAR_SOCK: what was sent and not answered ends, and the device may be connected anew.
     case clear = 13
+    /// A file of the disk's queue/, which a rescue sets on the way; what it was before once the agent
+    /// ends.
+    case calmQueue = 14
+    case queueBack = 15
 
     /// What takes it back; nil: nothing does.
     public var undoing: EnforceVerb? {
@@ -45,11 +49,17 @@ public enum EnforceVerb: UInt8, Sendable, CaseIterable {
         case .freeze: return .thaw
         case .memoryHigh: return .memoryHighBack
         case .stop: return .resume
+        case .calmQueue: return .queueBack
         default: return nil
         }
     }
 
-    public var isUndoing: Bool { self == .thaw || self == .memoryHighBack || self == .resume }
+    public var isUndoing: Bool {
+        switch self {
+        case .thaw, .memoryHighBack, .resume, .queueBack: return true
+        default: return false
+        }
+    }
 }
 
 /// What came of an act. The numbers are the wire's.

@@ -108,7 +108,8 @@ public struct Decider: Sendable {
             standings[index].stands = false
             states[index].isBlocked = true
         }
-        guard states[index].serial == act.serial else { return }
+        // What is done on the way answers for nothing.
+        guard states[index].serial == act.serial, act.verb != .calmQueue else { return }
         states[index].isAnswered = true
         states[index].hasFailed = isFutile
     }

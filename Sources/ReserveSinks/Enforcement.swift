@@ -31,6 +31,8 @@ extension EnforceVerb {
         case .rescue: return "rescue"
         case .disconnect: return "disconnect"
         case .clear: return "clear"
+        case .calmQueue: return "calm_queue"
+        case .queueBack: return "queue_back"
         }
     }
 
@@ -51,6 +53,8 @@ extension EnforceVerb {
         case .rescue: return "rescued"
         case .disconnect: return "disconnected"
         case .clear: return "ended what was sent and not answered on"
+        case .calmQueue: return "switched off"
+        case .queueBack: return "set back"
         }
     }
 }

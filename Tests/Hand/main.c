@@ -3,6 +3,7 @@
 // The hands without the watch: a loop that beats, does what its standard input says, and tells
 // what came of it. For tests, which end it in every way there is.
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <signal.h>
@@ -15,16 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../Sources/CHand/include/hand.h"
+#include "../../Sources/CHand/internal.h"
 #include "export.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec now = {0};
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static const struct {
 	const char *word;
@@ -71,6 +64,21 @@ static int trace(int pid)
 	return 0;
 }
 
+/// As clearing the swap's device does, with any file.
+static void calm(struct rw_hand *hand, const char *line)
+{
+	struct rw_directive directive = {.serial = 9, .verb = RW_ENFORCE_CLEAR, .enforced = 1};
+	char path[128], value[24];
+	struct queue_file file;
+
+	if (sscanf(line, "%*s %127s %23s", path, value) != 2)
+		return;
+	file.descriptor = open(path, O_RDWR | O_CLOEXEC);
+	read_setting(file.descriptor, file.present, sizeof(file.present));
+	calm_queue_file(hand, &directive, &file, path, value);
+	close(file.descriptor);
+}
+
 static int clear(const char *journal)
 {
 	struct rw_enforce taken[64];
@@ -95,6 +103,8 @@ static bool obey(struct rw_hand *hand, char *line, bool *beats)
 		raise(SIGSEGV);
 	if (!strcmp(word, "silence"))
 		*beats = false;
+	if (!strcmp(word, "calm"))
+		calm(hand, line);
 	for (unsigned i = 0; i < VERBS; i++) {
 		if (strcmp(word, verbs[i].word))
 			continue;

@@ -7,6 +7,8 @@ import Testing
 private let freeze = "1"
 private let thaw = "2"
 private let resume = "6"
+private let calmQueue = "14"
+private let queueBack = "15"
 private let done = "2"
 private let refused = "4"
 private let deadline = "3"
@@ -194,6 +196,89 @@ struct KeeperTests {
         trial.tell("thaw 2")
         _ = try #require(trial.act(3))
         #expect(!group.isFrozen)
+    }
+
+    // What a rescue sets in a disk's queue/; a file of a cgroup stands for it.
+
+    private func calmed(_ group: Group) throws -> (trial: Trial, keeper: Int32) {
+        let trial = try Trial("freeze", group.path)
+        let keeper = try #require(trial.ready(), "\(trial.said)")
+        trial.tell("calm \(Host.mount ?? "")\(group.path)/cgroup.max.depth 3")
+        let act = try #require(trial.act(0), "\(trial.said)")
+        #expect(act["verb"] == calmQueue)
+        #expect(act["outcome"] == done)
+        #expect(act["target"] == "\(Host.mount ?? "")\(group.path)/cgroup.max.depth")
+        #expect(group.read("cgroup.max.depth") == "3")
+        return (trial, keeper)
+    }
+
+    @Test func aQueueIsSetBackWhenTheAgentEnds() throws {
+        let group = try Group()
+        let (trial, _) = try calmed(group)
+        trial.tell("quit")
+        trial.waitUntilExit()
+        #expect(eventually { trial.said.contains("closed") })
+        #expect(eventually { group.read("cgroup.max.depth") == "max" })
+        #expect(trial.acts.last?["verb"] == queueBack)
+        #expect(trial.acts.last?["serial"] == "9")
+        #expect(trial.acts.last?["reason"] == agentEnds)
+    }
+
+    @Test func aQueueThatIsSoAlreadyIsLeftSo() throws {
+        let group = try Group()
+        try group.write("cgroup.max.depth", "3")
+        let trial = try Trial("freeze", group.path)
+        _ = try #require(trial.ready(), "\(trial.said)")
+        trial.tell("calm \(Host.mount ?? "")\(group.path)/cgroup.max.depth 3")
+        trial.tell("quit")
+        trial.waitUntilExit()
+        #expect(eventually { trial.said.contains("closed") })
+        #expect(trial.acts.isEmpty)
+        #expect(group.read("cgroup.max.depth") == "3")
+    }
+
+    /// Setting it may wait in the kernel: not while the keeper may have to thaw, but after the death.
+    @Test func aQueueIsSetBackAfterADeathAndNotInAStandstill() throws {
+        let group = try Group()
+        try group.add()
+        let (trial, keeper) = try calmed(group)
+        trial.tell("freeze 1 600000")
+        #expect(try #require(trial.act(1))["outcome"] == done)
+        kill(trial.pid, SIGSTOP)
+        #expect(eventually { !group.isFrozen })
+        #expect(group.read("cgroup.max.depth") == "3")
+        trial.end(SIGKILL)
+        #expect(eventually { group.read("cgroup.max.depth") == "max" })
+        #expect(eventually { isGone(keeper) })
+        let next = try Trial.clear(trial.journal)
+        #expect(next.acts.map { $0["verb"] } == [thaw, queueBack])
+    }
+
+    @Test func aQueueThatBothLeftIsSetBackByTheNextOne() throws {
+        let group = try Group()
+        let (trial, keeper) = try calmed(group)
+        kill(keeper, SIGKILL)
+        trial.end(SIGKILL)
+        #expect(eventually { isGone(keeper) })
+        #expect(group.read("cgroup.max.depth") == "3")
+        let next = try Trial.clear(trial.journal)
+        #expect(next.acts.count == 1)
+        #expect(next.acts.first?["verb"] == queueBack)
+        #expect(next.acts.first?["reason"] == leftOver)
+        #expect(group.read("cgroup.max.depth") == "max")
+    }
+
+    @Test func aQueueThatSomebodySetSinceIsLeftSo() throws {
+        let group = try Group()
+        let (trial, keeper) = try calmed(group)
+        kill(keeper, SIGKILL)
+        trial.end(SIGKILL)
+        #expect(eventually { isGone(keeper) })
+        try group.write("cgroup.max.depth", "7")
+        let next = try Trial.clear(trial.journal)
+        #expect(next.acts.first?["outcome"] == refused)
+        #expect(next.acts.first?["reason"] == foreign)
+        #expect(group.read("cgroup.max.depth") == "7")
     }
 
     @Test func aJournalThatIsNoneIsRefusedAndKept() throws {

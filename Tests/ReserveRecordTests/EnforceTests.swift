@@ -80,6 +80,8 @@ import Testing
         #expect(EnforceReason.receivesAgain.rawValue == UInt8(RW_ENFORCE_RECEIVES_AGAIN.rawValue))
         #expect(EnforceReason.noSpare.rawValue == UInt8(RW_ENFORCE_NO_SPARE.rawValue))
         #expect(EnforceVerb.clear.rawValue == UInt8(RW_ENFORCE_CLEAR.rawValue))
+        #expect(EnforceVerb.calmQueue.rawValue == UInt8(RW_ENFORCE_CALM_QUEUE.rawValue))
+        #expect(EnforceVerb.queueBack.rawValue == UInt8(RW_ENFORCE_QUEUE_BACK.rawValue))
         #expect(EnforceVerb.reconnect.rawValue == UInt8(RW_ENFORCE_RECONNECT.rawValue))
         #expect(EnforceReason.protected.rawValue == UInt8(RW_ENFORCE_PROTECTED.rawValue))
         #expect(EnforceReason.watchDied.rawValue == UInt8(RW_ENFORCE_WATCH_DIED.rawValue))

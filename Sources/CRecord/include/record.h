@@ -616,6 +616,8 @@ enum rw_enforce_verb {
 	RW_ENFORCE_RESCUE = 11, /* how a rescue ended */
 	RW_ENFORCE_DISCONNECT = 12, /* NBD_CMD_DISCONNECT */
 	RW_ENFORCE_CLEAR = 13, /* NBD_CLEAR_SOCK: what was sent and not answered ends */
+	RW_ENFORCE_CALM_QUEUE = 14, /* a file of the disk's queue/ */
+	RW_ENFORCE_QUEUE_BACK = 15,
 };
 
 enum rw_enforce_outcome {

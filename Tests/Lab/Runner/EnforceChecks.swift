@@ -28,7 +28,7 @@ struct EnforceChecks {
             serial = body["serial"] as? Int ?? 0
         }
 
-        var isUndoing: Bool { ["thaw", "memory_high_back", "resume"].contains(verb) }
+        var isUndoing: Bool { ["thaw", "memory_high_back", "resume", "queue_back"].contains(verb) }
         var isForGood: Bool {
             [
                 "kill", "kill_cgroup", "end_connection", "disconnect", "clear", "reconnect",
@@ -60,7 +60,7 @@ struct EnforceChecks {
 
     func rows() -> [Row] {
         var rows = [steps]
-        if run.outcome == .completed { rows += [takenBack, asBefore, sums] }
+        if run.outcome == .completed { rows += [takenBack, asBefore, queueAsBefore, sums] }
         switch run.scenario.acts {
         case .none:
             rows.append(.check("rules: nothing was done", acts.isEmpty, "\(acts.count) acts"))
@@ -90,7 +90,7 @@ struct EnforceChecks {
 
     private var takenBack: Row {
         let stood = acts.filter {
-            ["freeze", "memory_high", "stop"].contains($0.verb) && $0.result == "done"
+            ["freeze", "memory_high", "stop", "calm_queue"].contains($0.verb) && $0.result == "done"
         }
         let left = stood.filter { act in
             !acts.contains {
@@ -108,6 +108,17 @@ struct EnforceChecks {
         return .check(
             "rules: the load's cgroup is as it was", words == "freeze=0 high=max", words,
             note: "read by the guest's script")
+    }
+
+    private var queueAsBefore: Row {
+        let before = Report.settings(run.guest.mark("SETTINGS") ?? "")
+        let after = Report.settings(run.guest.mark("QUEUE") ?? "")
+        let names = ["scheduler", "wbt_lat_usec"]
+        let words = names.map { "\($0)=\(after[$0] ?? "absent")" }.joined(separator: " ")
+        return .check(
+            "rules: the queues of the disks are as they were",
+            names.allSatisfy { after[$0] != nil && after[$0] == before[$0] }, words,
+            note: "read by the guest's script after the agent's end")
     }
 
     private var sums: Row {
