@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Heavy dirtying: processes that keep writing to all of their memory.
+// Heavy dirtying: processes that keep writing to all of their memory; so often, each time anew.
 //
-//   dirtyload PROCESSES MIB_EACH SECONDS
+//   dirtyload PROCESSES MIB_EACH SECONDS [TIMES]
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -24,29 +24,45 @@ static int work(size_t bytes, time_t until)
 	return 0;
 }
 
-int main(int count, char **arguments)
+/// Processes that did not come to their end, or -1: one could not be started.
+static int one_round(int processes, size_t bytes, int seconds)
 {
-	time_t until;
+	time_t until = time(NULL) + seconds;
 	int failed = 0;
 
-	if (count != 4) {
-		fprintf(stderr, "usage: dirtyload PROCESSES MIB_EACH SECONDS\n");
-		return 64;
-	}
-	until = time(NULL) + atoi(arguments[3]);
-	for (int i = 0; i < atoi(arguments[1]); i++) {
+	for (int i = 0; i < processes; i++) {
 		pid_t child = fork();
 
 		if (child < 0)
-			return 71;
+			return -1;
 		if (!child)
-			_exit(work((size_t)atoi(arguments[2]) << 20, until));
+			_exit(work(bytes, until));
 	}
-	for (int i = 0; i < atoi(arguments[1]); i++) {
+	for (int i = 0; i < processes; i++) {
 		int status;
 
 		if (wait(&status) > 0 && (!WIFEXITED(status) || WEXITSTATUS(status)))
 			failed++;
+	}
+	return failed;
+}
+
+int main(int count, char **arguments)
+{
+	int times, failed = 0;
+
+	if (count != 4 && count != 5) {
+		fprintf(stderr, "usage: dirtyload PROCESSES MIB_EACH SECONDS [TIMES]\n");
+		return 64;
+	}
+	times = count == 5 ? atoi(arguments[4]) : 1;
+	for (int i = 0; i < times; i++) {
+		int some = one_round(atoi(arguments[1]), (size_t)atoi(arguments[2]) << 20,
+				     atoi(arguments[3]));
+
+		if (some < 0)
+			return 71;
+		failed += some;
 	}
 	printf("dirtyload: %s processes, %d failed\n", arguments[1], failed);
 	return failed;
