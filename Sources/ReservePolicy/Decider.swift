@@ -58,10 +58,8 @@ public struct Decider: Sendable {
         let step = lastLook == 0 ? 0 : min(now &- lastLook, policy.longestStep)
         lastLook = now
         for index in rules.indices where modes[index] != .off {
-            let isLostWire = picture.findings.lostWire == .confirmed
             var holds = rules[index].holds(in: picture, policy)
-            // A lost wire heals by itself: nothing that is for good is done meanwhile.
-            if isLostWire, !rules[index].action.isUndone { holds = false }
+            if !rules[index].action.isUndone, !Self.isHopeless(picture) { holds = false }
             // The first look at which it holds begins the time.
             let goesOn = holds && states[index].wasHolding
             states[index].heldNanoseconds = goesOn ? states[index].heldNanoseconds &+ step : 0
@@ -78,6 +76,17 @@ public struct Decider: Sendable {
             case .kill, .killCgroup: kill(index, isDue, now, &directives, &told)
             case .rescue: rescue(index, isDue, picture, now, step, &directives, &told)
             }
+        }
+    }
+
+    /// Whether anything may be done that is for good. A lost wire heals by itself; and where a
+    /// request completes now and then the host goes on, though it is still called stalling, for
+    /// ``Policy/stateHold``.
+    private static func isHopeless(_ picture: borrowing Picture) -> Bool {
+        if picture.findings.lostWire == .confirmed { return false }
+        switch picture.verdict.conditions.progress {
+        case .stopped, .failing: return true
+        case .unknown, .idle, .moving: return false
         }
     }
 

@@ -240,6 +240,23 @@ func kill(_ change: (inout Rule) -> Void = { _ in }) -> Rule {
         #expect(bench.verbs == [.kill])
     }
 
+    /// Slow and alive: each request takes longer than what is called a stop, and then completes.
+    @Test func whoGoesOnNowAndThenIsNotKilledAndIsFrozen() {
+        var bench = Bench(kill(), freeze())
+        bench.stall()
+        for _ in 0..<60 {
+            bench.picture.verdict.conditions.progress = .stopped
+            bench.beat(9)
+            bench.picture.verdict.conditions.progress = .moving
+            bench.beat()
+        }
+        #expect(!bench.verbs.contains(.kill))
+        #expect(bench.verbs.contains(.freeze))
+        bench.picture.verdict.conditions.progress = .stopped
+        bench.beat(31)
+        #expect(bench.verbs.contains(.kill))
+    }
+
     @Test func killsComeOneByOneAndEachWaitsForTheWholeTime() {
         var bench = Bench(kill { $0.limits.victims = 2 })
         bench.stall()
