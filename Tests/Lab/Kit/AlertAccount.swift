@@ -35,7 +35,7 @@ public struct AlertAccount: Codable, Equatable, Sendable {
     /// The longest time in which requests were in flight and none completed; the probe's.
     public var stallSeconds = 0.0
     /// From the last completion before it: to the first `critical`, by the guest's clock, and to
-    /// its line's arrival outside, by the host's.
+    /// its line's arrival outside, by the host's. Negative: one stood already.
     public var criticalAfterSeconds: Double?
     public var criticalArrivedAfterSeconds: Double?
     /// From the first completion after it to the `resolved` of that incident.
@@ -62,15 +62,18 @@ public struct AlertAccount: Codable, Equatable, Sendable {
         guard stall.seconds > 0 else { return }
         let since = stall.sinceBootNanoseconds
         func after(_ alert: AlertLine) -> Double { Double(alert.bootNanoseconds - since) / 1e9 }
+        // One that stands already, by a stop just before, is told no second time.
+        let over = alerts.filter { $0.level == "resolved" && after($0) < 0 }
         let critical = alerts.first { alert in
-            alert.level == "critical" && after(alert) >= 0
-                && alert.bootNanoseconds <= stall.untilBootNanoseconds
+            alert.level == "critical" && alert.bootNanoseconds <= stall.untilBootNanoseconds
+                && !over.contains { $0.track == alert.track && $0.incident == alert.incident }
         }
         criticalAfterSeconds = critical.map(after)
-        if critical != nil, let hostLessBoot {
+        if let critical, let hostLessBoot {
             let begin = Double(since) / 1e9 + hostLessBoot
+            let from = begin + min(0, after(critical))
             criticalArrivedAfterSeconds = arrivals.first {
-                $0.seconds >= begin && $0.text.contains("\"level\":\"critical\"")
+                $0.seconds >= from && $0.text.contains("\"level\":\"critical\"")
             }.map { $0.seconds - begin }
         }
         if let critical, stall.hasEnded {
