@@ -135,7 +135,7 @@ struct Lab {
     private static let tested = [
         "doctor", "guard", "guard-no-lsm", "sockets", "no-pressure", "series", "wire-pull", "oom",
         "overflow",
-        "swap-errors", "storm", "receive-flood-deadlock",
+        "swap-errors", "storm", "receive-flood-deadlock", "receive-flood-rescue-spare",
     ]
 
     func prepareCache() throws {

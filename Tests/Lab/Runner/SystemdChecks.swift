@@ -10,8 +10,18 @@ struct SystemdChecks {
 
     func rows() -> [Row] {
         guard run.outcome == .completed else { return [] }
-        return unitRows() + protectionRows() + [metricsRow(), reloadRow()] + alertRows()
-            + journalRows()
+        return unitRows() + protectionRows() + ruleRows() + [metricsRow(), reloadRow()]
+            + alertRows() + journalRows()
+    }
+
+    /// Of the drop-in for rules.
+    private func ruleRows() -> [Row] {
+        guard run.scenario.rules != nil else { return [] }
+        let opened = run.guest.mark("OPENED") ?? "absent"
+        return [
+            .check(
+                "the disk's queue is the unit's to set", opened == "scheduler wbt_lat_usec", opened)
+        ]
     }
 
     /// "unit <pid>,success,0,active,running,<invocation>,;" of each, before and after, in the order

@@ -54,7 +54,10 @@ struct WatchProgram {
             // What guest/jammed has blocked before.
             words.append("--alert-to \(SerialLine.jammed.device) --alert-to /jam/tty")
         }
-        if agent != nil, scenario.rules != nil { words.append("--config /rules.conf") }
+        // A unit's agent finds them below /etc.
+        if agent != nil, scenario.rules != nil, !scenario.usesSystemd {
+            words.append("--config /rules.conf")
+        }
         words += [scenario.agentOptions, options]
         return words.filter { !$0.isEmpty }.joined(separator: " ")
     }
