@@ -181,12 +181,13 @@ public struct Watch: ~Copyable {
         }
         manager?.stopping()
         kernel.countOwn(false)
+        // It takes its time, in which a host that is busy goes on.
+        hands?.finish(withinMilliseconds: 1000)
+        tellActs(rw_boot_ns())
         // What moves on its own is reported once more, so that the last totals are all of
         // one moment; then what that put into the ring.
         kernel.reportFinally()
         drain()
-        hands?.finish(withinMilliseconds: 1000)
-        tellActs(rw_boot_ns())
         tellSecond(rw_boot_ns(), isLast: true)
         tellTotals(rw_boot_ns(), isLast: true)
         tell(RW_AGENT_STOPPED)

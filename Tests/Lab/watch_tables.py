@@ -77,7 +77,7 @@ ENFORCED = (
     "receive-flood-prepared", "receive-flood-unprepared",
     "receive-flood-deadlock", "receive-flood-rescue", "receive-flood-rescue-spare",
     "receive-flood-rescue-unthrottled",
-    "loads-only-prepared", "loads-only", "loads-only-rescue", "loads-bursts", "loads-bursts-rescue",
+    "loads-only-prepared", "loads-only", "loads-only-rescue", "loads-bursts-rescue",
     "wire-pull-enforced", "wire-pull-enforced-scheduler", "series-enforced")
 
 
