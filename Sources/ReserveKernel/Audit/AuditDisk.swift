@@ -132,16 +132,21 @@ struct DiskContext {
         milliseconds % 1000 == 0 ? "\(milliseconds / 1000) s" : "\(milliseconds) ms"
     }
 
+    private func unreadable(_ id: String, _ file: String, _ why: String) -> [Finding] {
+        [
+            Finding(
+                id, .unknown, device, found: "\(file) cannot be read", why: why,
+                mend: "cat \(file)")
+        ]
+    }
+
     /// block/blk-wbt.c: wbt_wait() put the worker that refills the network card to sleep.
     private func writebackThrottle() -> [Finding] {
         let file = sysfs("queue/wbt_lat_usec")
         guard let latency = disk.wbtLatMicroseconds else {
-            return [
-                Finding(
-                    "wbt-unknown", .unknown, device, found: "\(file) cannot be read",
-                    why: "Whether block writeback throttling holds swap-out back is not known.",
-                    mend: "cat \(file)")
-            ]
+            return unreadable(
+                "wbt-unknown", file,
+                "Whether block writeback throttling holds swap-out back is not known.")
         }
         guard latency > 0 else { return [] }
         return [
@@ -160,12 +165,8 @@ struct DiskContext {
     private func scheduler() -> [Finding] {
         let file = sysfs("queue/scheduler")
         guard let scheduler = disk.scheduler else {
-            return [
-                Finding(
-                    "scheduler-unknown", .unknown, device, found: "\(file) cannot be read",
-                    why: "Whether a signal may cost the connection is not known.",
-                    mend: "cat \(file)")
-            ]
+            return unreadable(
+                "scheduler-unknown", file, "Whether a signal may cost the connection is not known.")
         }
         guard scheduler != "none" else { return [] }
         return [
