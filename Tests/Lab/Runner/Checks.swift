@@ -160,10 +160,8 @@ struct Checks {
             .check(
                 "wire was pulled and put back", run.wireOff != nil && run.wireOn != nil,
                 run.wireOn == nil ? "no" : "\(run.scenario.wireOffFor) s"))
-        // How long a locked process of the lab's own was late: beyond a second it is the emulator
-        // that stood still, which a whole Debian brings about (docs/lab-runs.md).
         let late = samples.last?.worstGapMilliseconds
-        let standstill = run.scenario.usesSystemd ? Double(late ?? 0) / 1000 : 0
+        let standstill = run.standstillSeconds(samples)
         rows.append(
             .check(
                 "largest gap between events", run.worstEventGapSeconds < 3 + standstill,

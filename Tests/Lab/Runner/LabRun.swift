@@ -236,4 +236,11 @@ final class LabRun: @unchecked Sendable {
         deadlockSince = since
         return Date().timeIntervalSince(since) >= Double(scenario.deadlockForSeconds)
     }
+
+    /// Where a whole Debian runs, how long a locked process of the lab's own was late at most: beyond
+    /// a second it is the emulator that stood still, which such a guest brings about
+    /// (docs/lab-runs.md). 0 elsewhere.
+    func standstillSeconds(_ samples: [ProbeSample]) -> Double {
+        scenario.usesSystemd ? Double(samples.last?.worstGapMilliseconds ?? 0) / 1000 : 0
+    }
 }

@@ -20,7 +20,8 @@ struct SystemdChecks {
         let opened = run.guest.mark("OPENED") ?? "absent"
         return [
             .check(
-                "the disk's queue is the unit's to set", opened == "scheduler wbt_lat_usec", opened)
+                "rules: the disk's queue is the unit's to set", opened == "scheduler wbt_lat_usec",
+                opened)
         ]
     }
 

@@ -175,14 +175,16 @@ struct WatchChecks {
     }
 
     private func critical(_ account: AlertAccount, within seconds: Int) -> Row {
-        let limit = Double(seconds)
+        let standstill = run.standstillSeconds(readings.samples)
+        let limit = Double(seconds) + standstill
         let told = account.criticalAfterSeconds
         let arrived = account.criticalArrivedAfterSeconds
         return .check(
             "watch: critical after the last completion",
             told.map { $0 <= limit } == true && arrived.map { $0 <= limit } == true,
             Self.seconds(told),
-            note: "its line came in after \(Self.seconds(arrived)); at most \(seconds) s")
+            note: "its line came in after \(Self.seconds(arrived)); at most \(seconds) s"
+                + (standstill > 0 ? ", and the \(standstill) s of the emulator's standstill" : ""))
     }
 
     static func seconds(_ figure: Double?) -> String {
