@@ -8,7 +8,7 @@ extension Checks {
     mutating func expected() {
         if run.scenario.swaps != Scenario(name: "").swaps { swapsUsed() }
         if run.scenario.flood != nil { drops() }
-        if run.scenario.failingWrites != nil { victimsTold() }
+        if run.scenario.mayStarveReclaim { victimsTold() }
         switch run.scenario.expectation {
         case .oom: kills()
         case .loss:
