@@ -73,6 +73,8 @@ struct journal *journal_create(const char *path, int *descriptor, struct rw_hand
 #define QUEUE_ENTRIES 60, 4
 struct entry *journal_claim(struct journal *journal, uint32_t first, uint32_t count);
 struct entry *journal_find(struct journal *journal, uint32_t serial, uint8_t verb);
+/// Whether such an act of ours stands on that file.
+bool journal_has(struct journal *journal, uint8_t verb, uint64_t file_inode);
 /// Takes one act back. 0, or a negative errno; -EAGAIN: another does, or it does not stand, or it is
 /// one of the queue's, whose time is not now.
 /// `foreign`: somebody else had changed it, and it was left so.
@@ -319,8 +321,8 @@ void set_held(struct rw_enforce *act, uint64_t pages, uint64_t seen);
 
 // Acts that stand.
 bool may_stand(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act);
-/// Sets a file of a disk's queue/ until the agent ends, and tells it, where it is not so already.
-/// Reads nothing, as reading takes a page.
+/// Sets a file of a disk's queue/ until the agent ends, and tells it, where it is not so already, nor
+/// set so by us. Reads nothing, as reading takes a page.
 void calm_queue_file(struct rw_hand *hand, const struct rw_directive *directive,
 		     const struct queue_file *file, const char *path, const char *value);
 void freeze(struct rw_hand *hand, const struct rw_directive *directive, struct rw_enforce *act);

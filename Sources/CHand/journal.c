@@ -111,6 +111,18 @@ struct entry *journal_find(struct journal *journal, uint32_t serial, uint8_t ver
 	return NULL;
 }
 
+bool journal_has(struct journal *journal, uint8_t verb, uint64_t file_inode)
+{
+	for (int i = 0; i < JOURNAL_ENTRIES; i++) {
+		struct entry *entry = &journal->entries[i];
+
+		if (atomic_load(&entry->state) == ENTRY_STANDS && entry->verb == verb &&
+		    entry->file_inode == file_inode)
+			return true;
+	}
+	return false;
+}
+
 /// Whether another act keeps the same file as it is. One that is being taken back does not: of
 /// two at once each then writes, and none is left to the other.
 static bool is_kept_by_another(struct journal *journal, const struct entry *entry)

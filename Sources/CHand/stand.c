@@ -115,8 +115,10 @@ void calm_queue_file(struct rw_hand *hand, const struct rw_directive *directive,
 	struct entry *entry;
 	struct rw_enforce act;
 
-	// A kernel without it, or nothing that is on.
-	if (error == -ENOENT || (!error && (!file->present[0] || !strcmp(file->present, value))))
+	// A kernel without it, or nothing that is on, or by us: what was read may be of before that.
+	if (error == -ENOENT || (!error && (!file->present[0] || !strcmp(file->present, value) ||
+					    journal_has(hand->journal, RW_ENFORCE_CALM_QUEUE,
+							file_inode(file->descriptor)))))
 		return;
 	describe(hand, directive, &act);
 	act.verb = RW_ENFORCE_CALM_QUEUE;
@@ -156,19 +158,10 @@ void freeze(struct rw_hand *hand, const struct rw_directive *directive, struct r
 		return;
 	}
 	// Frozen by somebody else, it is not ours to thaw. By another rule of ours, it is.
-	if (strcmp(present, "0")) {
-		uint64_t inode = file_inode(descriptor);
-		bool is_ours = false;
-
-		for (int i = 0; i < JOURNAL_ENTRIES; i++)
-			is_ours = is_ours ||
-				  (atomic_load(&hand->journal->entries[i].state) == ENTRY_STANDS &&
-				   hand->journal->entries[i].verb == RW_ENFORCE_FREEZE &&
-				   hand->journal->entries[i].file_inode == inode);
-		if (!is_ours) {
-			refuse(act, RW_ENFORCE_FOREIGN);
-			return;
-		}
+	if (strcmp(present, "0") &&
+	    !journal_has(hand->journal, RW_ENFORCE_FREEZE, file_inode(descriptor))) {
+		refuse(act, RW_ENFORCE_FOREIGN);
+		return;
 	}
 	if (directive->enforced)
 		change(hand, directive, act, descriptor, "0", "1", ACT_ENTRIES);

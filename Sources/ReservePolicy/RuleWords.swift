@@ -46,7 +46,9 @@ extension Rule {
             if ruledOut.contains(evidence) { text += ", and \(evidence.phrase) is ruled out" }
         }
         text += holdNanoseconds == 0 ? ", at once" : ", for \(Span.text(holdNanoseconds))"
-        if !action.isUndone { text += "; never while a lost wire is seen" }
+        if !action.isUndone {
+            text += "; never while a lost wire is seen, nor where a request completes meanwhile"
+        }
         return text
     }
 
@@ -71,7 +73,8 @@ extension Rule {
                 ? "; where the receive path is still dead 2s later, ends the swap's connection and "
                     + "puts a second one in its place, which is kept ready: what is being read from "
                     + "swap at that moment is lost, the rest is kept, and the disk's I/O scheduler "
-                    + "and writeback throttling stay off; where none is ready, or it does not "
+                    + "and writeback throttling are off until the agent ends; where none is "
+                    + "ready, or it does not "
                     + "answer, disconnects the device and kills all of \(group), AND WHAT LIES IN "
                     + "THAT SWAP IS LOST"
                 : endsConnection

@@ -215,11 +215,13 @@ struct KeeperTests {
     @Test func aQueueIsSetBackWhenTheAgentEnds() throws {
         let group = try Group()
         let (trial, _) = try calmed(group)
+        // Again, as by a second spare connection: it is set by us already.
+        trial.tell("calm \(Host.mount ?? "")\(group.path)/cgroup.max.depth 4")
         trial.tell("quit")
         trial.waitUntilExit()
         #expect(eventually { trial.said.contains("closed") })
         #expect(eventually { group.read("cgroup.max.depth") == "max" })
-        #expect(trial.acts.last?["verb"] == queueBack)
+        #expect(trial.acts.map { $0["verb"] } == [calmQueue, queueBack])
         #expect(trial.acts.last?["serial"] == "9")
         #expect(trial.acts.last?["reason"] == agentEnds)
     }
