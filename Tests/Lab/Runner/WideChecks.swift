@@ -67,16 +67,24 @@ extension Checks {
         rows.append(.within(name, agent: agent, low: min(s1, s1p), high: max(s1, s1p)))
     }
 
+    /// What a program was called for while it ran on that CPU already, and is told to have missed.
+    private func missed(_ final: [String: Any], by program: String) -> Int {
+        let told = (final["loss"] as? [String: Any])?["missed_by_program"] as? [[String: Any]] ?? []
+        return told.first { $0["program"] as? String == program }?["missed"] as? Int ?? 0
+    }
+
     private mutating func kswapd(_ final: [String: Any]) {
         let told = final["kswapd"] as? [String: Int] ?? [:]
         moved("kswapd wakes: pageoutrun", agent: told["wakes"]) { $0.vmstat("pageoutrun") }
-        for (field, event) in [
-            ("wakes", "kswapd_wake"), ("sleeps", "kswapd_sleep"), ("requests", "wakeup_kswapd"),
+        for (field, event, program) in [
+            ("wakes", "kswapd_wake", "kswapd_woke"), ("sleeps", "kswapd_sleep", "kswapd_slept"),
+            ("requests", "wakeup_kswapd", "kswapd_asked"),
         ] {
             // A request may come in an interrupt that hit another event being recorded: ftrace
             // then records none, and the histogram is one short. Ours is not.
             let nested = field == "requests" ? max(1, (told[field] ?? 0) / 100) : 0
-            moved("kswapd \(field): histogram", agent: told[field], more: nested) {
+            let missed = missed(final, by: program)
+            moved("kswapd \(field): histogram", agent: told[field], missed: missed, more: nested) {
                 $0.histogram("vmscan/mm_vmscan_\(event)")?.values.reduce(0) { $0 + $1.hits }
             }
         }
