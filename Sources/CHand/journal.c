@@ -317,14 +317,10 @@ static bool clear_entry(struct journal *journal, struct entry *entry, struct rw_
 		atomic_store(&entry->state, ENTRY_FREE);
 		return false;
 	}
-	if (error) {
-		act->outcome = RW_ENFORCE_FAILED;
-		act->error = -error;
-	}
-	if (foreign) {
-		act->outcome = RW_ENFORCE_REFUSED;
-		act->reason = RW_ENFORCE_FOREIGN;
-	}
+	if (error)
+		fail(act, error);
+	if (foreign)
+		refuse(act, RW_ENFORCE_FOREIGN);
 	act->header.boot_ns = now_ns();
 	return true;
 }

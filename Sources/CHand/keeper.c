@@ -52,12 +52,10 @@ static void undo(struct keeper *keeper, int index, uint8_t reason)
 	if (error == -EAGAIN || (error && keeper->told[index]))
 		return;
 	keeper->told[index] = error != 0;
-	act.outcome = error ? RW_ENFORCE_FAILED : RW_ENFORCE_DONE;
-	act.error = -error;
-	if (foreign) {
-		act.outcome = RW_ENFORCE_REFUSED;
-		act.reason = RW_ENFORCE_FOREIGN;
-	}
+	if (error)
+		fail(&act, error);
+	if (foreign)
+		refuse(&act, RW_ENFORCE_FOREIGN);
 	act.header.boot_ns = now_ns();
 	act.took_ns = act.header.boot_ns - began;
 	journal_keep(journal, &act);

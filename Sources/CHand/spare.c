@@ -181,6 +181,19 @@ static int check(const struct spare *spare)
 	return count < 0 ? -errno : count == 0 ? -ECONNRESET : -EPROTO;
 }
 
+/// Whoever acts finds one reading or the other, whole.
+static void reread_queue(struct spare *spare)
+{
+	for (int i = 0; i < QUEUE_FILES; i++) {
+		struct queue_file file = spare->queue[i];
+
+		read_queue(&file);
+		lock(spare);
+		memcpy(spare->queue[i].present, file.present, sizeof(file.present));
+		unlock(spare);
+	}
+}
+
 void spares_init(struct rw_hand *hand)
 {
 	for (int i = 0; i < RW_HAND_SWAPS; i++) {
@@ -234,8 +247,8 @@ void spares_keep(struct rw_hand *hand)
 			// What was asked in trouble, and never used, is not a spare to rely on.
 			int error = !spare->owed ? check(spare) : is_calm ? -EPROTO : 0;
 
-			for (int i = 0; !error && is_calm && i < QUEUE_FILES; i++)
-				read_queue(&spare->queue[i]);
+			if (!error && is_calm)
+				reread_queue(spare);
 			if (!error)
 				continue;
 			drop(spare, -error);

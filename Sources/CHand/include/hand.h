@@ -132,8 +132,9 @@ __attribute__((swift_attr("@_noAllocation"))) void
 rw_hand_swaps(struct rw_hand *_Nonnull hand, const struct rw_swap_place *_Nonnull places,
 	      uint32_t count);
 
-/// Whether the rule has a spare connection ready for each device: 0, or the errno of one that is not. -1: it wants
-/// none. ENODEV: none was made yet, or there is no swap whose server could be reached.
+/// Whether the rule has a spare connection ready for each device: 0, or the errno of one that is
+/// not. -1: it wants none. ENODEV: none was made yet, or there is no swap whose server could be
+/// reached.
 __attribute__((swift_attr("@_noAllocation"))) int rw_hand_spare_error(struct rw_hand *_Nonnull hand,
 								      uint32_t rule);
 
