@@ -128,20 +128,24 @@ static __always_inline void count_own_reclaim(void)
 		add(&rw_shared.wide.self_sink_direct_reclaims, 1);
 }
 
-/* Only in process context: what an interrupt takes meanwhile is not ours. */
-static __always_inline void count_own_pages(__u32 order, int preempt_count)
+/*
+ * Only in process context: what an interrupt takes meanwhile is not ours. True where the loop
+ * took them, which it should not.
+ */
+static __always_inline bool count_own_pages(__u32 order, int preempt_count)
 {
 	__u64 ids = bpf_get_current_pid_tgid();
 
 	if (ids >> 32 != rw_shared.settings.self_tgid ||
 	    (preempt_count > 0 && preempt_count & (NMI_MASK | HARDIRQ_MASK | SERVING_SOFTIRQ)))
-		return;
-	if ((__u32)ids == rw_shared.settings.self_tid) {
-		add(&rw_shared.wide.self_allocations, 1);
-		add(&rw_shared.wide.self_pages, 1ull << (order & 15));
-	} else {
+		return false;
+	if ((__u32)ids != rw_shared.settings.self_tid) {
 		add(&rw_shared.wide.self_sink_pages, 1ull << (order & 15));
+		return false;
 	}
+	add(&rw_shared.wide.self_allocations, 1);
+	add(&rw_shared.wide.self_pages, 1ull << (order & 15));
+	return true;
 }
 
 /* Bucket i holds durations from 2^i us to below 2^(i+1) us; the last one all the rest. */

@@ -90,6 +90,10 @@ extension UserRecords {
         record.known |= 16
         record.ring_most_waiting_bytes = own.ringMostWaitingBytes
         record.programs = UInt32(kernel.programs)
+        if let stack = UInt32(exactly: kernel.shared.pointee.self_stack - 1) {
+            record.known |= 32
+            record.allocation_stack = stack
+        }
         return record
     }
 

@@ -10,6 +10,9 @@ public struct SelfAccount: Sendable {
         /// By the threads that write to what may wait: kmsg, pipes, files.
         public var sinkPages: UInt64 = 0
         public var sinkDirectReclaims: UInt64 = 0
+        /// Id of the kernel stack in which the loop's thread last took a page; nil: it took none,
+        /// or no stack could be taken.
+        public var lastStack: UInt32?
         public init() {}
     }
 

@@ -15,6 +15,7 @@ extension RecordDecoder {
             own.directReclaims = record.direct_reclaims
             own.sinkPages = record.sink_pages_allocated
             own.sinkDirectReclaims = record.sink_direct_reclaims
+            if record.known & 32 != 0 { own.lastStack = record.allocation_stack }
             account.allocations = own
         }
         if record.known & 2 != 0 {

@@ -189,6 +189,7 @@ extension ByteWriter {
             field("direct_reclaims", own.directReclaims)
             field("sink_pages_allocated", own.sinkPages)
             field("sink_direct_reclaims", own.sinkDirectReclaims)
+            if let stack = own.lastStack { field("allocation_stack", UInt64(stack)) }
         }
         if let faults = account.faults {
             field("major_faults", faults.major)

@@ -14,6 +14,17 @@ struct LiveTests {
         try LiveKernel.attach(facts: try KernelFacts.discover(), settings: settings)
     }
 
+    /// The kernel's id of the thread that a test runs on.
+    private static func thread() throws -> UInt32 {
+        var path = [CChar](repeating: 0, count: 64)
+        let bytes = readlink("/proc/thread-self", &path, path.count - 1)
+        let words = path.prefix(max(bytes, 0)).split(separator: 47)  // "1234/task/1235"
+        return try #require(
+            words.last.flatMap {
+                UInt32(String(decoding: $0.map(UInt8.init(bitPattern:)), as: UTF8.self))
+            })
+    }
+
     private func stems(_ kernel: borrowing LiveKernel) -> [UInt16: Int] {
         var seen: [UInt16: Int] = [:]
         kernel.drain { record in
@@ -87,6 +98,31 @@ struct LiveTests {
         }
         #expect(compared == zones.count * 6)
         #expect(compared > 0)
+    }
+
+    @Test func aPageThatTheLoopTakesIsToldWithItsStack() throws {
+        let kernel = try attach()
+        kernel.shared.pointee.settings.self_tid = try Self.thread()
+        kernel.countOwn(true)
+        let before = UserRecords.own(.init(), kernel: kernel, bootNanoseconds: 0)
+        let page = mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        page?.storeBytes(of: 1, as: UInt8.self)
+        let after = UserRecords.own(.init(), kernel: kernel, bootNanoseconds: 0)
+        kernel.countOwn(false)
+        munmap(page, 4096)
+        #expect(after.pages_allocated > before.pages_allocated)
+        try #require(after.known & 32 != 0)
+        var frames = ""
+        kernel.drain { record in
+            guard record.count == MemoryLayout<rw_stack>.size else { return }
+            let stack = record.loadUnaligned(as: rw_stack.self)
+            if stack.stack == Int32(after.allocation_stack) {
+                frames = withUnsafeBytes(of: stack.frame) {
+                    String(decoding: $0.map { $0 == 0 ? 32 : $0 }, as: UTF8.self)
+                }
+            }
+        }
+        #expect(frames.contains("handle_mm_fault"), "\(frames)")
     }
 
     @Test func aTinyRingLosesAndCountsWhatItLost() throws {

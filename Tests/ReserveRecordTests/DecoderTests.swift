@@ -182,6 +182,7 @@ import Testing
         for place in 117..<120 { own[place] = 0 }
         if case .selfAccount(let account) = decode(own).body {
             #expect(account.allocations != nil && account.faults != nil)
+            #expect(account.allocations?.lastStack == nil)
             #expect(account.maps == nil && account.programBytes == nil)
             #expect(account.kernelSide == nil)
         } else {

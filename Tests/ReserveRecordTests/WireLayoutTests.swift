@@ -95,6 +95,7 @@ import Testing
     @Test func whatTheWatchTellsOfItselfKeepsItsOffsets() {
         #expect(MemoryLayout<rw_self>.offset(of: \.known) == 116)
         #expect(MemoryLayout<rw_self>.offset(of: \.map_bytes) == 120)
+        #expect(MemoryLayout<rw_self>.offset(of: \.allocation_stack) == 152)
         #expect(MemoryLayout<rw_standing>.offset(of: \.totals_known) == 28)
         #expect(MemoryLayout<rw_standing>.offset(of: \.tracks) == 40)
         #expect(MemoryLayout<rw_standing>.offset(of: \.state_ns) == 104)

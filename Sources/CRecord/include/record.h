@@ -859,13 +859,15 @@ struct rw_self {
 	rw_u64 box_bytes;
 	rw_u64 cpu_ns; /* of the process */
 	rw_u32 threads;
-	rw_u32 known; /* 1: pages and reclaims, 2: faults; 4, 8, 16: the figures below */
+	rw_u32 known; /* 1: pages and reclaims, 2: faults; 4, 8, 16, 32: the figures below */
 	/* Wire 2 ended here. */
 	rw_u64 map_bytes; /* 4: kernel memory of the BPF maps, at the start */
 	rw_u64 program_bytes; /* 8: of the BPF programs: their instructions, and what was made of them */
 	rw_u64 ring_most_waiting_bytes; /* 16: the most that a turn of the loop found in the ring */
 	rw_u32 programs; /* 16: BPF programs that are attached */
 	rw_u32 maps_are_counted; /* 1: by the kernel; 0: it tells the size of keys and values only */
+	rw_u32 allocation_stack; /* 32: id of the stack in which the loop last took a page */
+	rw_u32 unused;
 };
 
 /* A table of the kernel side in which an entry that finds no room is lost. */
@@ -1236,7 +1238,7 @@ _Static_assert(sizeof(struct rw_hook) == 224, "rw_hook");
 _Static_assert(sizeof(struct rw_counters) == 848, "rw_counters");
 _Static_assert(sizeof(struct rw_wide_counters) == 720, "rw_wide_counters");
 _Static_assert(sizeof(struct rw_counters_record) == 1760, "rw_counters_record");
-_Static_assert(sizeof(struct rw_self) == 152, "rw_self");
+_Static_assert(sizeof(struct rw_self) == 160, "rw_self");
 _Static_assert(sizeof(struct rw_table) == 80, "rw_table");
 _Static_assert(sizeof(struct rw_sink) == 144, "rw_sink");
 _Static_assert(sizeof(struct rw_exposure) == 112, "rw_exposure");

@@ -154,6 +154,7 @@ struct rw_shared {
 	rw_u64 serial; /* last serial given to a reserve block */
 	rw_u64 socket_serial;
 	rw_u64 self_task; /* struct task_struct * of the thread with settings.self_tid */
+	rw_s64 self_stack; /* id of the stack in which it last took a page, plus 1; 0: it took none */
 	rw_u64 cache_serial;
 	/* By stem, and RW_WINDOW_*: number of the current 100 ms window, and how many records it has had. */
 	rw_u64 window[RW_WINDOWS];

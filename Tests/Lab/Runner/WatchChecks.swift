@@ -128,11 +128,21 @@ struct WatchChecks {
         return [
             .check(
                 "watch: takes nothing from the host", zero.allSatisfy { told[$0] == 0 },
-                words.joined(separator: ", ")),
+                words.joined(separator: ", "), note: allocationStack),
             .check(
                 "watch: locked memory", locked.map { $0 > 0 && $0 <= Self.lockedKiB } == true,
                 locked.map { "\($0) KiB" } ?? "absent", note: "at most \(Self.lockedKiB) KiB"),
         ]
+    }
+
+    /// Where the loop last took a page, innermost frame first; "" where it took none.
+    private var allocationStack: String {
+        guard let id = selfAccount?["allocation_stack"] else { return "" }
+        let told = readings.lines.compactMap { $0["stack"] as? [String: Any] }
+            .last { $0["stack"] as? Int == id }
+        return "in "
+            + (told?["frames"] as? [String] ?? ["a stack that was not told"])
+            .joined(separator: " < ")
     }
 
     private func alertRows() -> [Row] {
