@@ -19,12 +19,22 @@
 enum { IDLE, ASKED, READ };
 
 struct rw_reader {
-	int descriptor;
-	size_t capacity;
-	void *bytes; // the thread's while ASKED, the loop's otherwise
-	int64_t length;
+	size_t capacity; // of each file
+	char *bytes;
+	int files;
+	// The thread's while ASKED, the loop's otherwise; so are the bytes.
+	int *descriptors;
+	struct rw_reading *readings;
 	_Atomic uint32_t state; // what the thread sleeps on
 };
+
+static int64_t read_file(const struct rw_reader *reader, int file)
+{
+	ssize_t length = pread(reader->descriptors[file], reader->bytes + file * reader->capacity,
+			       reader->capacity, 0);
+
+	return length < 0 ? -errno : length;
+}
 
 static void *run(void *argument)
 {
@@ -40,43 +50,64 @@ static void *run(void *argument)
 				0);
 			continue;
 		}
-		reader->length = pread(reader->descriptor, reader->bytes, reader->capacity, 0);
-		if (reader->length < 0)
-			reader->length = -errno;
+		for (int file = 0; file < reader->files; file++)
+			reader->readings[file].length = read_file(reader, file);
 		atomic_store(&reader->state, READ);
 	}
 	return NULL;
 }
 
-struct rw_reader *rw_reader_open(int descriptor, size_t capacity)
+static bool start(struct rw_reader *reader)
 {
-	struct rw_reader *reader = calloc(1, sizeof(*reader));
 	sigset_t all, before;
 	pthread_attr_t attributes;
 	pthread_t thread;
 	int failed;
 
+	// Signals are the loop's.
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	failed = pthread_create(&thread, &attributes, run, reader);
+	pthread_attr_destroy(&attributes);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return !failed;
+}
+
+struct rw_reader *rw_reader_open(const int *descriptors, int files, size_t capacity)
+{
+	struct rw_reader *reader = calloc(1, sizeof(*reader));
+
 	if (!reader)
 		return NULL;
-	reader->descriptor = descriptor;
+	reader->files = files;
 	reader->capacity = capacity;
-	reader->bytes = calloc(1, capacity);
-	if (reader->bytes) {
-		// Signals are the loop's.
-		sigfillset(&all);
-		pthread_sigmask(SIG_BLOCK, &all, &before);
-		pthread_attr_init(&attributes);
-		pthread_attr_setstacksize(&attributes, STACK_BYTES);
-		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-		failed = pthread_create(&thread, &attributes, run, reader);
-		pthread_attr_destroy(&attributes);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-		if (!failed)
+	reader->bytes = calloc(files, capacity);
+	reader->descriptors = calloc(files, sizeof(*reader->descriptors));
+	reader->readings = calloc(files, sizeof(*reader->readings));
+	if (reader->bytes && reader->descriptors && reader->readings) {
+		for (int file = 0; file < files; file++) {
+			reader->descriptors[file] = descriptors[file];
+			reader->readings[file].bytes = reader->bytes + file * capacity;
+		}
+		if (start(reader))
 			return reader;
 	}
+	free(reader->readings);
+	free(reader->descriptors);
 	free(reader->bytes);
 	free(reader);
 	return NULL;
+}
+
+bool rw_reader_replace(struct rw_reader *reader, int file, int descriptor)
+{
+	if (atomic_load(&reader->state) == ASKED)
+		return false;
+	reader->descriptors[file] = descriptor;
+	return true;
 }
 
 void rw_reader_ask(struct rw_reader *reader)
@@ -87,11 +118,10 @@ void rw_reader_ask(struct rw_reader *reader)
 		syscall(SYS_futex, &reader->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-const void *rw_reader_take(struct rw_reader *reader, int64_t *length)
+const struct rw_reading *rw_reader_take(struct rw_reader *reader)
 {
 	if (atomic_load(&reader->state) != READ)
 		return NULL;
-	*length = reader->length;
 	atomic_store(&reader->state, IDLE);
-	return reader->bytes;
+	return reader->readings;
 }

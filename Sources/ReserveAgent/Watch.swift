@@ -87,6 +87,7 @@ public struct Watch: ~Copyable {
         let kernel = try LiveKernel.attach(facts: facts, settings: settings.kernelSettings)
         let missing = kernel.choices.filter { $0.programs.isEmpty }.reduce(0) { $0 | $1.known }
         let vmstat = try VmstatFallback(missing: missing)
+        let exposure = try ExposureFiles()
         let zoneinfo: ZoneinfoFallback? =
             missing & UInt64(RW_KNOWN_ZONES.rawValue) != 0 ? try ZoneinfoFallback() : nil
         try hands?.rehearse()
@@ -107,7 +108,7 @@ public struct Watch: ~Copyable {
         self.kernel = kernel
         self.hands = hands
         pressure = PressureFile()
-        exposure = ExposureFiles()
+        self.exposure = exposure
         // Before the rights go: without them the kernel tells less.
         own.memory = self.kernel.memory
         var protections = Survival.protect(realTimePriority: settings.realTimePriority)
@@ -269,15 +270,7 @@ public struct Watch: ~Copyable {
             nextSecond = now + Self.second
             tellSecond(now)
         }
-        if now >= nextExposure, stream.model.picture.verdict.state <= .calm {
-            nextExposure = now + 10 * Self.second
-            if followsOldSwaps {
-                followsOldSwaps = false
-                exposure.follow(disks: stream.model.picture.nbdDisksWithSwap)
-            }
-            var record = exposure.sample(bootNanoseconds: now)
-            withUnsafeBytes(of: &record) { take($0) }
-        }
+        tellExposure(now)
         // A summary is made of the totals of its own moment.
         if now >= nextTotals || stream.model.isSummaryDue(at: now) { tellTotals(now) }
         tell(RW_AGENT_TICK)
@@ -348,6 +341,21 @@ public struct Watch: ~Copyable {
         manager?.state(at: now) { changed = $0.loadUnaligned(as: rw_sink.self) }
         guard var record = changed else { return }
         withUnsafeBytes(of: &record) { take($0) }
+    }
+
+    /// Read beside the loop, while the host is calm.
+    private mutating func tellExposure(_ now: UInt64) {
+        if now >= nextExposure, stream.model.picture.verdict.state <= .calm {
+            nextExposure = now + 10 * Self.second
+            if followsOldSwaps {
+                followsOldSwaps = !exposure.follow(
+                    disks: stream.model.picture.nbdDisksWithSwap)
+            }
+            exposure.ask()
+        }
+        if var record = exposure.take(bootNanoseconds: now) {
+            withUnsafeBytes(of: &record) { take($0) }
+        }
     }
 
     /// What our programs missed, how often they ran, how full our tables are.

@@ -7,43 +7,53 @@ import Glibc
 /// What the host's sockets may hold at most, and what throttles the swap's disks: the files
 /// of /proc and /sys that say so, kept open.
 ///
-/// Reading them makes the kernel take a little memory for each: they are read while the host
-/// is calm, and not in a stall.
+/// For each reading of a sysctl the kernel takes memory (fs/proc/proc_sysctl.c:
+/// proc_sys_call_handler(), kvzalloc): so a thread beside the loop reads, and only while the host
+/// is calm.
 public struct ExposureFiles: ~Copyable {
-    private let sockstat: Int32
-    private let tcpRmem: Int32
-    private let tcpMem: Int32
-    private let rmemDefault: Int32
-    private let rmemMaximum: Int32
-    private let udpMem: Int32
-    /// wbt_lat_usec of the disks that hold swap.
-    private var throttles = InlineArray<8, Int32>(repeating: -1)
-    private let buffer: UnsafeMutableRawBufferPointer
+    /// In the order in which the thread has them; behind them wbt_lat_usec of the disks that hold
+    /// swap.
+    private enum File: Int, CaseIterable {
+        case sockstat, tcpRmem, tcpMem, rmemDefault, rmemMaximum, udpMem
+
+        var path: String {
+            switch self {
+            case .sockstat: "/proc/net/sockstat"
+            case .tcpRmem: "/proc/sys/net/ipv4/tcp_rmem"
+            case .tcpMem: "/proc/sys/net/ipv4/tcp_mem"
+            case .rmemDefault: "/proc/sys/net/core/rmem_default"
+            case .rmemMaximum: "/proc/sys/net/core/rmem_max"
+            case .udpMem: "/proc/sys/net/ipv4/udp_mem"
+            }
+        }
+    }
+
+    private static let disks = 8
+    private static let bufferBytes = 1024
+
+    private var descriptors: [Int32]
+    private let reader: OpaquePointer
     private let pageBytes: UInt64
     /// nil: no card told.
     private var receiveRingsBytes: UInt64?
 
-    private static let bufferBytes = 1024
-
-    public init() {
-        sockstat = Self.open("/proc/net/sockstat")
-        tcpRmem = Self.open("/proc/sys/net/ipv4/tcp_rmem")
-        tcpMem = Self.open("/proc/sys/net/ipv4/tcp_mem")
-        rmemDefault = Self.open("/proc/sys/net/core/rmem_default")
-        rmemMaximum = Self.open("/proc/sys/net/core/rmem_max")
-        udpMem = Self.open("/proc/sys/net/ipv4/udp_mem")
-        buffer = .allocate(byteCount: Self.bufferBytes, alignment: 16)
+    /// Opens the files and starts the thread.
+    ///
+    /// - Throws: ``WatchError/resources(operation:errno:)`` when it cannot be started.
+    public init() throws(WatchError) {
+        descriptors =
+            File.allCases.map { Self.open($0.path) }
+            + [Int32](repeating: -1, count: Self.disks)
+        guard let thread = rw_reader_open(descriptors, Int32(descriptors.count), Self.bufferBytes)
+        else {
+            for descriptor in descriptors where descriptor >= 0 { close(descriptor) }
+            throw .resources(operation: "start a thread that reads /proc/sys", errno: EAGAIN)
+        }
+        reader = thread
         pageBytes = UInt64(sysconf(Int32(_SC_PAGESIZE)))
     }
 
-    deinit {
-        for descriptor in [sockstat, tcpRmem, tcpMem, rmemDefault, rmemMaximum, udpMem]
-        where descriptor >= 0 {
-            close(descriptor)
-        }
-        for index in 0..<8 where throttles[index] >= 0 { close(throttles[index]) }
-        buffer.deallocate()
-    }
+    // The files stay open: the thread reads them until the process ends.
 
     private static func open(_ path: String) -> Int32 {
         Glibc.open(path, O_RDONLY | O_CLOEXEC)
@@ -51,24 +61,35 @@ public struct ExposureFiles: ~Copyable {
 
     /// Keeps open what belongs to these disks. Opens files: for the start, and for the moments
     /// when the table of swaps changed.
-    public mutating func follow(disks: [String]) {
+    ///
+    /// - Returns: false when the thread is still at reading: to be tried again.
+    public mutating func follow(disks: [String]) -> Bool {
+        let first = File.allCases.count
+        guard rw_reader_replace(reader, Int32(first), -1) else { return false }
         receiveRingsBytes = Self.receiveRings(pageBytes: pageBytes)
-        for index in 0..<8 where throttles[index] >= 0 {
-            close(throttles[index])
-            throttles[index] = -1
+        for index in 0..<Self.disks {
+            let old = descriptors[first + index]
+            if old >= 0 { close(old) }
+            descriptors[first + index] =
+                index < disks.count
+                ? Self.open("/sys/block/\(disks[index])/queue/wbt_lat_usec") : -1
+            rw_reader_replace(reader, Int32(first + index), descriptors[first + index])
         }
-        for (index, disk) in disks.prefix(8).enumerated() {
-            throttles[index] = Self.open("/sys/block/\(disk)/queue/wbt_lat_usec")
-        }
+        return true
     }
 
-    /// The record of this moment. No memory of this process is taken.
-    public func sample(bootNanoseconds: UInt64) -> rw_exposure {
+    /// Has the files read. Does not wait; no system call that takes memory.
+    public func ask() { rw_reader_ask(reader) }
+
+    /// What was read since this was called last; nil: nothing. No memory is taken.
+    public func take(bootNanoseconds: UInt64) -> rw_exposure? {
+        guard let readings = rw_reader_take(reader) else { return nil }
+        func read(_ file: File) -> UnsafeRawBufferPointer? { readings[file.rawValue].text }
         var record = rw_exposure()
         record.header = userHeader(
             stem: RW_STEM_AGENT, kind: RW_AGENT_EXPOSURE.rawValue,
             size: MemoryLayout<rw_exposure>.size, bootNanoseconds: bootNanoseconds)
-        if let text = read(sockstat) {
+        if let text = read(.sockstat) {
             if let tcp = Self.figures(in: text, after: "TCP: inuse ") {
                 record.tcp_sockets = tcp.0
                 record.known |= 1
@@ -83,23 +104,23 @@ public struct ExposureFiles: ~Copyable {
                 record.known |= 1 << 4
             }
         }
-        if let figures = read(tcpRmem).flatMap({ Self.figures(in: $0) }) {
+        if let figures = read(.tcpRmem).flatMap({ Self.figures(in: $0) }) {
             record.tcp_receive_maximum_bytes = figures.2
             record.known |= 1 << 1
         }
-        if let figures = read(tcpMem).flatMap({ Self.figures(in: $0) }) {
+        if let figures = read(.tcpMem).flatMap({ Self.figures(in: $0) }) {
             record.tcp_memory_maximum_bytes = figures.2.multipliedSaturating(by: pageBytes)
             record.known |= 1 << 2
         }
-        if let figures = read(rmemDefault).flatMap({ Self.figures(in: $0) }) {
+        if let figures = read(.rmemDefault).flatMap({ Self.figures(in: $0) }) {
             record.receive_default_bytes = figures.0
             record.known |= 1 << 5
         }
-        if let figures = read(rmemMaximum).flatMap({ Self.figures(in: $0) }) {
+        if let figures = read(.rmemMaximum).flatMap({ Self.figures(in: $0) }) {
             record.receive_maximum_bytes = figures.0
             record.known |= 1 << 6
         }
-        if let figures = read(udpMem).flatMap({ Self.figures(in: $0) }) {
+        if let figures = read(.udpMem).flatMap({ Self.figures(in: $0) }) {
             record.udp_memory_maximum_bytes = figures.2.multipliedSaturating(by: pageBytes)
             record.known |= 1 << 7
         }
@@ -107,10 +128,11 @@ public struct ExposureFiles: ~Copyable {
             record.receive_rings_bytes = receiveRingsBytes
             record.known |= 1 << 9
         }
-        for index in 0..<8 {
-            guard let figures = read(throttles[index]).flatMap({ Self.figures(in: $0) }) else {
-                continue
-            }
+        for index in 0..<Self.disks {
+            guard
+                let figures = readings[File.allCases.count + index].text
+                    .flatMap({ Self.figures(in: $0) })
+            else { continue }
             record.writeback_throttle_us = max(record.writeback_throttle_us, figures.0)
             record.known |= 1 << 8
         }
@@ -129,13 +151,6 @@ public struct ExposureFiles: ~Copyable {
             if ring > 0 { sum = (sum ?? 0) + UInt64(ring) * pageBytes }
         }
         return sum
-    }
-
-    private func read(_ descriptor: Int32) -> UnsafeRawBufferPointer? {
-        guard descriptor >= 0 else { return nil }
-        let count = pread(descriptor, buffer.baseAddress, buffer.count, 0)
-        guard count > 0 else { return nil }
-        return UnsafeRawBufferPointer(rebasing: buffer[..<count])
     }
 
     /// Up to three numbers, from the start or from behind the first `word`; nil: none there.

@@ -42,7 +42,8 @@ public struct VmstatFallback: ~Copyable {
         let opened = open("/proc/vmstat", O_RDONLY | O_CLOEXEC)
         guard opened >= 0 else { throw .input(path: "/proc/vmstat", errno: errno) }
         let wanted = missing & Self.counted
-        let thread = wanted == 0 ? nil : rw_reader_open(opened, Self.bufferBytes)
+        var file = opened
+        let thread = wanted == 0 ? nil : rw_reader_open(&file, 1, Self.bufferBytes)
         guard wanted == 0 || thread != nil else {
             close(opened)
             throw .resources(operation: "start a thread that reads /proc/vmstat", errno: EAGAIN)
@@ -64,9 +65,8 @@ public struct VmstatFallback: ~Copyable {
     /// Takes what was read since it was asked for last, and asks for more. Does not wait.
     public mutating func refresh() {
         guard let reader else { return }
-        var length: Int64 = 0
-        if let bytes = rw_reader_take(reader, &length), length > 0 {
-            latest = Self.parse(UnsafeRawBufferPointer(start: bytes, count: Int(length)))
+        if let reading = rw_reader_take(reader), let text = reading.pointee.text {
+            latest = Self.parse(text)
         }
         rw_reader_ask(reader)
     }

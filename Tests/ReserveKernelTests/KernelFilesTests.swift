@@ -111,6 +111,31 @@ extension LiveTests {
         rw_btf_close()
     }
 
+    /// The thread beside the loop reads what /proc/sys says, each time it is asked anew.
+    @Test func whatTheHostsSocketsMayHoldIsReadBesideTheLoop() throws {
+        var files = try ExposureFiles()
+        var isThere = files.take(bootNanoseconds: 0) != nil
+        #expect(!isThere)
+        let follows = files.follow(disks: ["no-such-disk"])
+        #expect(follows)
+        for _ in 0..<2 {
+            files.ask()
+            var told: rw_exposure?
+            while told == nil {
+                usleep(1000)
+                told = files.take(bootNanoseconds: 7)
+            }
+            let record = try #require(told)
+            #expect(record.header.boot_ns == 7)
+            #expect(record.known & 0x3f == 0x3f, "sockstat, tcp_rmem, tcp_mem, rmem_default")
+            #expect(record.known & 1 << 8 == 0, "no disk, no writeback throttling")
+            let text = try #require(readFile("/proc/sys/net/core/rmem_default", limit: 64))
+            #expect(record.receive_default_bytes == UInt64(text.dropLast()))
+        }
+        isThere = files.take(bootNanoseconds: 8) != nil
+        #expect(!isThere)
+    }
+
     @Test func aFailedOpenLeavesNoFileOpen() {
         #expect(rw_btf_open("/nowhere/vmlinux") == -ENOENT)
         #expect(rw_btf_has_function("do_exit") == 1)
