@@ -254,8 +254,7 @@ static __always_inline int page_allocated(void *ctx, struct page *page, __u32 or
 
 	if (!page)
 		return reserve_failed(ctx, order, gfp, counted ? preempt_count() : -1);
-	if (rw_shared.settings.self_tgid &&
-	    count_own_pages(order, counted ? preempt_count() : -1))
+	if (rw_shared.settings.self_tgid && count_own_pages(order, counted ? preempt_count() : -1))
 		rw_shared.self_stack = stack_of(ctx, TRACEPOINT_FRAMES) + 1;
 	if (number_of(page->lru.next) & 2)
 		return reserve_taken(ctx, page, order_gfp, counted ? preempt_count() : -1);

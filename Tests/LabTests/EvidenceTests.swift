@@ -181,17 +181,30 @@ import Testing
 
     @Test func aLoadEndsWellButForThoseThatTheKernelKilled() throws {
         let kills = OOMKill.parse(console)
-        func isWell(_ mark: String, butFor kills: [OOMKill]) throws -> Bool {
-            try #require(LoadEnd(mark: mark)).isWell(butFor: kills)
+        func says(_ ends: [(Int, String)]) -> String {
+            ends.map { "mapload: process \($0) ended by \($1);" }.joined()
         }
-        #expect(try isWell("status=0 mapload: 12 processes, 0 failed", butFor: []))
-        #expect(try isWell("status=2 mapload: 12 processes, 2 failed", butFor: kills))
-        #expect(try !isWell("status=2 mapload: 12 processes, 2 failed", butFor: []))
-        // One more than was killed: a page may have come back with another's content.
-        #expect(try !isWell("status=3 mapload: 12 processes, 3 failed", butFor: kills))
-        #expect(try !isWell("status=0 mapload: 12 processes, 0 failed", butFor: kills))
-        #expect(try !isWell("status=2 dirtyload: 12 processes, 2 failed", butFor: kills))
-        #expect(LoadEnd(mark: "status=137 ") == nil)
+        let both = [(286, "signal 9"), (225, "signal 9")]
+        func isWell(_ mark: String, _ ends: [(Int, String)], butFor kills: [OOMKill]) throws -> Bool
+        {
+            try #require(LoadEnd(mark: mark, says: says(ends))).isWell(butFor: kills)
+        }
+        let failed = "status=2 mapload: 12 processes, 2 failed"
+        #expect(try isWell("status=0 mapload: 12 processes, 0 failed", [], butFor: []))
+        #expect(try isWell(failed, both, butFor: kills))
+        #expect(try !isWell(failed, both, butFor: []))
+        // Somebody else killed one of them, or it ended by itself: a page may have come back with
+        // another's content.
+        #expect(try !isWell(failed, [(225, "signal 9"), (287, "signal 9")], butFor: kills))
+        #expect(try !isWell(failed, [(225, "signal 9"), (286, "itself with 2")], butFor: kills))
+        #expect(try !isWell(failed, [(225, "signal 9")], butFor: kills))
+        #expect(
+            try !isWell(
+                "status=3 mapload: 12 processes, 3 failed", both + [(287, "itself with 2")],
+                butFor: kills))
+        #expect(try !isWell("status=0 mapload: 12 processes, 0 failed", [], butFor: kills))
+        #expect(try !isWell("status=2 dirtyload: 12 processes, 2 failed", both, butFor: kills))
+        #expect(LoadEnd(mark: "status=137 ", says: "") == nil)
     }
 
     @Test func aNameMayHoldTheLinesOwnWords() {

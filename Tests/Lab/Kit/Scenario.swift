@@ -186,10 +186,6 @@ public struct Scenario: Equatable, Sendable {
     /// The share of writes that the server fails once the load has begun: "0.5%".
     public var failingWrites: String?
 
-    /// For some time no page can be written: writes fail, above all the first ones, or the wire is
-    /// gone.
-    public var mayStarveReclaim: Bool { failingWrites != nil || wireOffAfter != nil }
-
     public init(name: String) {
         self.name = name
     }

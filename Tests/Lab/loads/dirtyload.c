@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "children.h"
 
 static int work(size_t bytes, time_t until)
 {
@@ -28,7 +29,6 @@ static int work(size_t bytes, time_t until)
 static int one_round(int processes, size_t bytes, int seconds)
 {
 	time_t until = time(NULL) + seconds;
-	int failed = 0;
 
 	for (int i = 0; i < processes; i++) {
 		pid_t child = fork();
@@ -38,13 +38,7 @@ static int one_round(int processes, size_t bytes, int seconds)
 		if (!child)
 			_exit(work(bytes, until));
 	}
-	for (int i = 0; i < processes; i++) {
-		int status;
-
-		if (wait(&status) > 0 && (!WIFEXITED(status) || WEXITSTATUS(status)))
-			failed++;
-	}
-	return failed;
+	return failed_of(processes, "dirtyload");
 }
 
 int main(int count, char **arguments)

@@ -5,13 +5,15 @@
 //
 //   mapload PROCESSES MIB_EACH ROUNDS
 //
-// Prints one line when all are through. Exit status: how many did not end well.
+// Prints a line for each process that did not end well, and one when all are through. Exit
+// status: how many did not end well.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include "children.h"
 
 static int work(size_t bytes, int rounds)
 {
@@ -24,15 +26,22 @@ static int work(size_t bytes, int rounds)
 	for (size_t at = 0; at < bytes; at += page)
 		memset(memory + at, (int)(at / page % 251) + 1, 64);
 	for (int round = 0; round < rounds; round++)
-		for (size_t at = 0; at < bytes; at += page)
-			if (memory[at] != at / page % 251 + 1)
-				return 2; // a page came back with another's content
+		for (size_t at = 0; at < bytes; at += page) {
+			int byte = memory[at], written = (int)(at / page % 251) + 1;
+
+			if (byte == written)
+				continue;
+			printf("mapload: page %zu of process %d came back with %d, not %d\n",
+			       at / page, (int)getpid(), byte, written);
+			fflush(stdout);
+			return 2;
+		}
 	return 0;
 }
 
 int main(int count, char **arguments)
 {
-	int processes, rounds, failed = 0;
+	int processes, rounds, failed;
 	size_t bytes;
 
 	if (count != 4) {
@@ -50,12 +59,7 @@ int main(int count, char **arguments)
 		if (!child)
 			_exit(work(bytes, rounds));
 	}
-	for (int i = 0; i < processes; i++) {
-		int status;
-
-		if (wait(&status) > 0 && (!WIFEXITED(status) || WEXITSTATUS(status)))
-			failed++;
-	}
+	failed = failed_of(processes, "mapload");
 	printf("mapload: %d processes, %d failed\n", processes, failed);
 	return failed;
 }
