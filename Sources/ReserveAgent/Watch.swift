@@ -345,17 +345,15 @@ public struct Watch: ~Copyable {
 
     /// Read beside the loop, while the host is calm.
     private mutating func tellExposure(_ now: UInt64) {
-        if now >= nextExposure, stream.model.picture.verdict.state <= .calm {
-            nextExposure = now + 10 * Self.second
-            if followsOldSwaps {
-                followsOldSwaps = !exposure.follow(
-                    disks: stream.model.picture.nbdDisksWithSwap)
-            }
-            exposure.ask()
-        }
         if var record = exposure.take(bootNanoseconds: now) {
             withUnsafeBytes(of: &record) { take($0) }
         }
+        guard now >= nextExposure, stream.model.picture.verdict.state <= .calm else { return }
+        nextExposure = now + 10 * Self.second
+        if followsOldSwaps {
+            followsOldSwaps = !exposure.follow(disks: stream.model.picture.nbdDisksWithSwap)
+        }
+        exposure.ask()
     }
 
     /// What our programs missed, how often they ran, how full our tables are.

@@ -28,6 +28,7 @@ public struct ExposureFiles: ~Copyable {
         }
     }
 
+    private static let firstDisk = File.udpMem.rawValue + 1
     private static let disks = 8
     private static let bufferBytes = 1024
 
@@ -64,16 +65,15 @@ public struct ExposureFiles: ~Copyable {
     ///
     /// - Returns: false when the thread is still at reading: to be tried again.
     public mutating func follow(disks: [String]) -> Bool {
-        let first = File.allCases.count
-        guard rw_reader_replace(reader, Int32(first), -1) else { return false }
+        guard rw_reader_replace(reader, Int32(Self.firstDisk), -1) else { return false }
         receiveRingsBytes = Self.receiveRings(pageBytes: pageBytes)
         for index in 0..<Self.disks {
-            let old = descriptors[first + index]
-            if old >= 0 { close(old) }
-            descriptors[first + index] =
+            let place = Self.firstDisk + index
+            if descriptors[place] >= 0 { close(descriptors[place]) }
+            descriptors[place] =
                 index < disks.count
                 ? Self.open("/sys/block/\(disks[index])/queue/wbt_lat_usec") : -1
-            rw_reader_replace(reader, Int32(first + index), descriptors[first + index])
+            rw_reader_replace(reader, Int32(place), descriptors[place])
         }
         return true
     }
@@ -130,7 +130,7 @@ public struct ExposureFiles: ~Copyable {
         }
         for index in 0..<Self.disks {
             guard
-                let figures = readings[File.allCases.count + index].text
+                let figures = readings[Self.firstDisk + index].text
                     .flatMap({ Self.figures(in: $0) })
             else { continue }
             record.writeback_throttle_us = max(record.writeback_throttle_us, figures.0)

@@ -135,6 +135,18 @@ import Testing
         #expect(tally.lines.last == "1 passed, 0 failed")
     }
 
+    @Test func whatTheOOMKillerTookIsNamedUnlessItWasToCome() {
+        var scenario = Scenario(name: "s")
+        var tally = Tally()
+        tally.count("s-6.1", .completed, rowsPass: true, scenario, kills: 2)
+        scenario.expectation = .oom
+        tally.count("oom-6.1", .completed, rowsPass: true, scenario, kills: 8)
+        #expect(
+            tally.lines == [
+                "the kernel's OOM killer took processes: s-6.1 (2)", "2 passed, 0 failed",
+            ])
+    }
+
     @Test func aDeadKernelIsNeverADeadlock() {
         #expect(tally(.panicked, mustComplete: false).exitStatus == 1)
     }

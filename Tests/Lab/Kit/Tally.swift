@@ -6,15 +6,19 @@ public struct Tally: Equatable, Sendable {
     private var failed: [String] = []
     private var deadlocked: [String] = []
     private var spared: [String] = []
+    private var killed: [String] = []
 
     public init() {}
 
     /// A deadlock counts as failed unless the scenario says that it may happen: it is the
     /// kernel's outcome, but then nothing was shown about us. Where it may, what the watch
     /// said of it counts. Never retried, always named.
+    ///
+    /// `kills`: processes that the kernel's OOM killer took, by the console.
     public mutating func count(
-        _ label: String, _ outcome: Outcome, rowsPass: Bool, _ scenario: Scenario
+        _ label: String, _ outcome: Outcome, rowsPass: Bool, _ scenario: Scenario, kills: Int = 0
     ) {
+        if kills > 0, scenario.expectation != .oom { killed.append("\(label) (\(kills))") }
         if outcome == .deadlocked || outcome == .livelocked {
             deadlocked.append(label)
             if scenario.mustComplete {
@@ -47,6 +51,10 @@ public struct Tally: Equatable, Sendable {
         if !spared.isEmpty {
             let names = spared.joined(separator: ", ")
             lines.append("came through, though a deadlock was expected: \(names)")
+        }
+        if !killed.isEmpty {
+            lines.append(
+                "the kernel's OOM killer took processes: \(killed.joined(separator: ", "))")
         }
         if !failed.isEmpty { lines.append("failed: \(failed.joined(separator: ", "))") }
         return lines + ["\(passed) passed, \(failed.count) failed"]

@@ -182,7 +182,9 @@ struct Lab {
                 let scenario = try scenario(name)
                 for report in try performOnAllKernels(scenario, numbered: numbered) {
                     let label = "\(name)-\(report.kernel)" + (numbered ? ".\(turn)" : "")
-                    tally.count(label, report.outcome, rowsPass: report.failures.isEmpty, scenario)
+                    tally.count(
+                        label, report.outcome, rowsPass: report.failures.isEmpty, scenario,
+                        kills: report.witnesses.oomKills.count)
                     reports.append(report)
                 }
             }
