@@ -32,6 +32,38 @@ import Testing
     }
 }
 
+@Suite struct MovingFigureTests {
+    /// Slabs of vm_area_struct in a guest of 6.1.192: 36 before the agent, 41 and 40 around its end, at
+    /// which it counted 42.
+    private let cache = MovingFigure(starts: [36, 36], ends: [41, 40])
+
+    @Test func whatWasToldWhenTheKernelsWasReadIsHeldAgainstThatReading() {
+        #expect(cache.agreeing([5, 5], last: 6) == 5)
+        #expect(cache.agreeing([6, 5], last: 6) == 5)
+        // It agrees by itself.
+        #expect(cache.agreeing([7], last: 4) == nil)
+        // It is wrong, or was not told.
+        #expect(cache.agreeing([6, 6], last: 6) == nil)
+        #expect(cache.agreeing([4, 6], last: 3) == nil)
+        #expect(cache.agreeing([], last: 6) == nil)
+        #expect(cache.agreeing([5], last: nil) == nil)
+    }
+
+    @Test func theSummariesAroundAReadingAreTheNearestThatAreSurelyBesideIt() throws {
+        let snapshot = try #require(Snapshot.parse("@@ S1\n@end S1\n@ 26693373673 8\n")["S1"])
+        func line(_ boot: Int, _ number: Int) -> [String: Any] {
+            ["boot_ns": boot, "summary": ["number": number]]
+        }
+        let lines =
+            [line(24_781_844_483, 1), line(25_790_187_873, 2), ["boot_ns": 26_700_000_000]]
+            + [line(26_802_258_463, 3), line(26_945_927_483, 4)]
+        #expect(
+            snapshot.summariesAround(in: lines).map { $0["number"] as? Int } == [1, 3])
+        let cut = try #require(Snapshot.parse("@@ S1\n@end S1\n")["S1"])
+        #expect(cut.summariesAround(in: lines).isEmpty)
+    }
+}
+
 @Suite struct SnapshotTests {
     private let marks = """
         # 1.0 SETTINGS host=prepared
@@ -45,6 +77,9 @@ import Testing
         @file /sys/block/nbd0/inflight
                1        2
         @end S0
+        @ 26693373673 8
+        @.
+        @ 27193373673 8
         @@ S1
         @file /proc/vmstat
         pswpin 9
@@ -58,6 +93,7 @@ import Testing
         #expect(snapshots["S0"]?.vmstat("pswpout") == nil)
         #expect(snapshots["S0"]?.completedRequests() == 10 + 20 + 5 + 6)
         #expect(snapshots["S0"]?.inFlightRequests() == 3)
+        #expect(snapshots["S0"]?.beforeBootNanoseconds == 26_693_373_673)
     }
 
     @Test func zonesWithoutManagedPagesAreLeftOut() {

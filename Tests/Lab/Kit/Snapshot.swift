@@ -6,13 +6,21 @@ import Foundation
 public struct Snapshot: Equatable, Sendable {
     public var name: String
     public var files: [String: String]
+    /// CLOCK_BOOTTIME of the probe's next sample: it was copied before.
+    public var beforeBootNanoseconds: Int?
 
     /// All complete frames of the probe's line, by name. A frame that was cut is left out.
     public static func parse(_ text: String) -> [String: Snapshot] {
         var found: [String: Snapshot] = [:]
         var current: Snapshot?
+        var last: String?
         var file: String?
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            if line.hasPrefix("@ "), let name = last {
+                found[name]?.beforeBootNanoseconds = line.split(separator: " ").dropFirst().first
+                    .flatMap { Int($0) }
+                last = nil
+            }
             if line.hasPrefix("@@ ") {
                 current = Snapshot(name: String(line.dropFirst(3)), files: [:])
                 file = nil
@@ -20,12 +28,23 @@ public struct Snapshot: Equatable, Sendable {
                 file = String(line.dropFirst(6))
             } else if line.hasPrefix("@end "), let snapshot = current {
                 found[snapshot.name] = snapshot
+                last = snapshot.name
                 current = nil
             } else if let name = file, current != nil {
                 current?.files[name, default: ""] += line + "\n"
             }
         }
         return found
+    }
+
+    /// The agent's summaries right before and right after this was copied, of its `lines`.
+    public func summariesAround(in lines: [[String: Any]]) -> [[String: Any]] {
+        guard let time = beforeBootNanoseconds else { return [] }
+        let told = lines.filter { $0["summary"] != nil }
+        // The probe samples twice a second.
+        let before = told.last { ($0["boot_ns"] as? Int ?? .max) <= time - 1_000_000_000 }
+        let after = told.first { ($0["boot_ns"] as? Int ?? 0) >= time }
+        return [before, after].compactMap { $0?["summary"] as? [String: Any] }
     }
 
     /// One counter of /proc/vmstat; `allocstall` is the sum over its zones.

@@ -135,7 +135,18 @@ extension Checks {
         for cache in final["slab_caches"] as? [[String: Any]] ?? [] {
             guard let name = cache["cache"] as? String, snapshots["S1"]?.slabs()?[name] != nil
             else { continue }
-            moved("slabs of a cache", agent: grown(cache), missed: missed, note: name) {
+            let last = grown(cache)
+            let then = (snapshots["S1"]?.summariesAround(in: lines) ?? []).compactMap { summary in
+                (summary["slab_caches"] as? [[String: Any]])?
+                    .first { $0["cache"] as? String == name }.flatMap(grown)
+            }
+            func at(_ moment: String) -> Int { snapshots[moment]?.slabs()?[name] ?? 0 }
+            let reading = MovingFigure(
+                starts: [at("S0"), at("S0p")], ends: [at("S1"), at("S1p")])
+            let agreeing = reading.agreeing(then, last: last)
+            let note =
+                agreeing == nil ? "" : ", when that was read; \(last ?? 0) at the agent's end"
+            moved("slabs of a cache", agent: agreeing ?? last, missed: missed, note: name + note) {
                 $0.slabs()?[name] ?? 0
             }
         }
