@@ -3,18 +3,14 @@
 #include "reader.h"
 
 #include "capabilities.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-// One reading, no depth.
-#define STACK_BYTES (64 * 1024)
 
 enum { IDLE, ASKED, READ };
 
@@ -57,28 +53,10 @@ static void *run(void *argument)
 	return NULL;
 }
 
-static bool start(struct rw_reader *reader)
-{
-	sigset_t all, before;
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int failed;
-
-	// Signals are the loop's.
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	failed = pthread_create(&thread, &attributes, run, reader);
-	pthread_attr_destroy(&attributes);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return !failed;
-}
-
 struct rw_reader *rw_reader_open(const int *descriptors, int files, size_t capacity)
 {
 	struct rw_reader *reader = calloc(1, sizeof(*reader));
+	pthread_t thread;
 
 	if (!reader)
 		return NULL;
@@ -92,8 +70,10 @@ struct rw_reader *rw_reader_open(const int *descriptors, int files, size_t capac
 			reader->descriptors[file] = descriptors[file];
 			reader->readings[file].bytes = reader->bytes + file * capacity;
 		}
-		if (start(reader))
+		if (!rw_start_thread(&thread, run, reader)) {
+			pthread_detach(thread);
 			return reader;
+		}
 	}
 	free(reader->readings);
 	free(reader->descriptors);

@@ -2,12 +2,11 @@
 #define _GNU_SOURCE
 #include "writer.h"
 #include "clinux.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -18,8 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-// The thread calls write(2) and little else.
-#define STACK_BYTES (64 * 1024)
 // The longest line that there is, a summary with every table full, is shorter.
 #define LONGEST_LINE (128 * 1024)
 
@@ -133,9 +130,6 @@ struct rw_writer *rw_writer_open(int descriptor, size_t capacity)
 	int flags = fcntl(descriptor, F_GETFL);
 	int type = 0;
 	socklen_t type_size = sizeof(type);
-	sigset_t all, before;
-	pthread_attr_t attributes;
-	int failed;
 
 	if (!writer)
 		return NULL;
@@ -150,15 +144,7 @@ struct rw_writer *rw_writer_open(int descriptor, size_t capacity)
 		goto out;
 	if (flags >= 0)
 		fcntl(descriptor, F_SETFL, flags & ~O_NONBLOCK);
-	// Signals are the loop's.
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	failed = pthread_create(&writer->thread, &attributes, run, writer);
-	pthread_attr_destroy(&attributes);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!failed)
+	if (!rw_start_thread(&writer->thread, run, writer))
 		return writer;
 out:
 	free(writer->whole);
