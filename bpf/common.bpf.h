@@ -148,8 +148,12 @@ static __always_inline bool count_own_pages(__u32 order, int preempt_count)
 	return true;
 }
 
-/* Bucket i holds durations from 2^i us to below 2^(i+1) us; the last one all the rest. */
-static __always_inline void count_latency(rw_u64 *buckets, __u64 ns)
+/*
+ * Bucket i holds durations from 2^i us to below 2^(i+1) us; the last one all the rest. A
+ * function of its own, and verified once: inlined, all that follows was verified for each
+ * bucket.
+ */
+__noinline __u32 latency_bucket(__u64 ns)
 {
 	__u64 us = ns / 1000;
 	__u32 bucket = 0;
@@ -157,6 +161,13 @@ static __always_inline void count_latency(rw_u64 *buckets, __u64 ns)
 	for (int i = 1; i < RW_LATENCY_BUCKETS; i++)
 		if (us >> i)
 			bucket = i;
+	return bucket;
+}
+
+static __always_inline void count_latency(rw_u64 *buckets, __u64 ns)
+{
+	__u32 bucket = latency_bucket(ns);
+
 	/* The compiler knows the bound, the verifier does not: keep the test. */
 	asm volatile("" : "+r"(bucket));
 	if (bucket < RW_LATENCY_BUCKETS)

@@ -29,9 +29,14 @@ struct {
 	__type(value, struct nbd_inflight);
 } nbd_requests SEC(".maps");
 
-/* RW_NBD_DEVICES: none. A slot is claimed by the first request of a device and kept. */
-static __always_inline __u32 nbd_slot(struct gendisk *disk)
+/*
+ * RW_NBD_DEVICES: none. A slot is claimed by the first request of a device and kept. `address`
+ * is that of its struct gendisk. A function of its own, and verified once: inlined, all that
+ * follows was verified for each slot.
+ */
+__noinline __u32 nbd_slot(__u64 address)
 {
+	struct gendisk *disk = (void *)address;
 	__u32 claim = BPF_CORE_READ(disk, first_minor) + 1;
 
 	for (__u32 i = 0; i < RW_NBD_DEVICES; i++) {
@@ -42,7 +47,7 @@ static __always_inline __u32 nbd_slot(struct gendisk *disk)
 			owner = __sync_val_compare_and_swap(&state->claimed_minor, 0, claim);
 			if (!owner) {
 				state->major = NBD_MAJOR;
-				state->gendisk = (__u64)disk;
+				state->gendisk = address;
 				bpf_probe_read_kernel_str(state->disk, sizeof(state->disk),
 							  &disk->disk_name);
 				return i;
@@ -74,7 +79,7 @@ int BPF_PROG(nbd_issue, struct request *rq)
 
 	if (!disk)
 		return 0;
-	slot = nbd_slot(disk);
+	slot = nbd_slot((__u64)disk);
 	if (slot >= RW_NBD_DEVICES) {
 		add(&rw_shared.counters.nbd_devices_untracked, 1);
 		return 0;
@@ -100,7 +105,7 @@ int BPF_PROG(nbd_requeue, struct request *rq)
 
 	if (!disk)
 		return 0;
-	slot = nbd_slot(disk);
+	slot = nbd_slot((__u64)disk);
 	if (slot >= RW_NBD_DEVICES)
 		return 0;
 	add(&rw_shared.nbd[slot].requeued, 1);
@@ -165,7 +170,7 @@ int BPF_PROG(nbd_complete, struct request *rq, unsigned int status, unsigned int
 
 	if (!disk)
 		return 0;
-	slot = nbd_slot(disk);
+	slot = nbd_slot((__u64)disk);
 	if (slot >= RW_NBD_DEVICES)
 		return 0;
 	state = &rw_shared.nbd[slot];
@@ -201,7 +206,7 @@ int BPF_PROG(nbd_sent, struct request *rq)
 
 	if (!disk)
 		return 0;
-	slot = nbd_slot(disk);
+	slot = nbd_slot((__u64)disk);
 	if (slot >= RW_NBD_DEVICES)
 		return 0;
 	add(&rw_shared.nbd[slot].sent, 1);
@@ -219,7 +224,7 @@ int BPF_PROG(nbd_received, struct request *rq)
 
 	if (!disk)
 		return 0;
-	slot = nbd_slot(disk);
+	slot = nbd_slot((__u64)disk);
 	if (slot < RW_NBD_DEVICES)
 		add(&rw_shared.nbd[slot].received, 1);
 	return 0;
@@ -348,7 +353,7 @@ __noinline int claim_nbd(__u32 index)
 		return 0;
 	disk = BPF_CORE_READ(device, disk);
 	if (disk)
-		nbd_slot(disk);
+		nbd_slot((__u64)disk);
 	return 0;
 }
 
