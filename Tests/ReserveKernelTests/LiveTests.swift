@@ -258,6 +258,21 @@ struct LiveTests {
         #expect(kernel.shared.pointee.socket_serial == 0)
     }
 
+    /// It gives up after a million instructions, and another kernel's goes through more of them.
+    @Test func theVerifierIsDoneSoonWithEachProgram() throws {
+        var settings = LiveKernel.Settings()
+        settings.armed = Set(HookPlan.Arm.allCases)
+        let kernel = try attach(settings)
+        for name in kernel.choices.flatMap(\.programs) {
+            let descriptor = rw_bpf_program_descriptor(kernel.bpf, name)
+            let text = try #require(readFile("/proc/self/fdinfo/\(descriptor)", limit: 4096))
+            let line = try #require(
+                text.split(separator: "\n").first { $0.hasPrefix("verified_insns:") })
+            let verified = try #require(Int(line.split(separator: "\t")[1]))
+            #expect(verified > 0 && verified < 100_000, "\(name)")
+        }
+    }
+
     @Test func afterTheEndNothingStaysAttached() throws {
         do {
             let kernel = try attach()
