@@ -138,6 +138,26 @@ import Testing
     }
 }
 
+@Suite struct LatenessTests {
+    private let samples = [
+        Arrival(seconds: 10, text: "@ 1 900 900"), Arrival(seconds: 10.5, text: "@ 2 900 0"),
+        Arrival(seconds: 10.6, text: "done: 7 7 7"), Arrival(seconds: 12, text: "@ 3 900 480"),
+        Arrival(seconds: 12.5, text: "@ 4 950 950"), Arrival(seconds: 13, text: "@ 5 950"),
+    ]
+
+    @Test func onlyWhatWasAtThatMomentCounts() {
+        #expect(Arrival.lateness(samples, from: 10.2, to: 10.9) == 0)
+        #expect(Arrival.lateness(samples, from: 10.5, to: 11.1) == 480)
+        #expect(Arrival.lateness(samples, from: 9, to: 10) == 900)
+        #expect(Arrival.lateness(samples, from: 11.5, to: 11.9) == 950)
+    }
+
+    @Test func withoutASampleNothingIsKnown() {
+        #expect(Arrival.lateness(samples, from: 12.6, to: 14) == nil)
+        #expect(Arrival.lateness([], from: 0, to: 1) == nil)
+    }
+}
+
 @Suite struct StallTests {
     private func text(_ boot: Double, done: Double, count: Int, flying: Int) -> String {
         """

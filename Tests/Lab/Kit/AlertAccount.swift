@@ -115,6 +115,18 @@ public struct Arrival: Equatable, Sendable {
         self.text = text
     }
 
+    /// How late the probe's locked child was at most between two moments of the host's clock, by
+    /// its samples ("@ <ns> <worst> <since the last sample>"): milliseconds. One that came
+    /// within a second after the end may tell of what was before it. nil where none came.
+    public static func lateness(_ arrivals: [Arrival], from: Double, to: Double) -> Int? {
+        arrivals.compactMap { arrival -> Int? in
+            guard arrival.text.hasPrefix("@ "), arrival.seconds > from, arrival.seconds <= to + 1
+            else { return nil }
+            let words = arrival.text.split(separator: " ")
+            return words.count >= 4 ? Int(words[3]) : nil
+        }.max()
+    }
+
     /// Host's clock less the guest's CLOCK_BOOTTIME, from the probe's samples ("@ <ns> ..."),
     /// whose least difference has the least delay in it; nil without one. The guest's clock
     /// drifts, so that only samples within `around` seconds of a moment are asked.

@@ -12,7 +12,7 @@
 // (net/ipv4/proc.c:netstat_seq_show()), so that it is not asked for otherwise. A snapshot also has
 // the TCP sockets, as sock_diag(7) tells them, below the name "sock_diag".
 //
-// A sample is "@ <CLOCK_BOOTTIME ns> <worst lateness, ms>", then lines
+// A sample is "@ <CLOCK_BOOTTIME ns> <worst lateness, ms> <since the last sample, ms>", then lines
 // "<source>: <text>" with what the lab compares, then "@.". A child looks each 50 ms whether a
 // request of the disks completed, for which the kernel allocates nothing (for /proc/vmstat it
 // does, and that may take seconds); "done: <CLOCK_BOOTTIME ns>" is when it last saw that. The
@@ -293,9 +293,12 @@ static long long look(long long last)
 	return boot_ns();
 }
 
-/* What our child knows: CLOCK_BOOTTIME of the last completion seen, its own worst lateness. */
+/*
+ * What our child knows: CLOCK_BOOTTIME of the last completion seen, its own worst lateness, and
+ * the worst since it was asked last.
+ */
 struct seen {
-	long long done, worst;
+	long long done, worst, recent;
 };
 
 static volatile struct seen *watch_completions(void)
@@ -317,8 +320,11 @@ static volatile struct seen *watch_completions(void)
 		for (last = boot_ns(); getppid() == parent; last = boot_ns()) {
 			shared->done = look(shared->done);
 			nanosleep(&tick, NULL);
-			if (boot_ns() - last - TICK_NS > shared->worst)
-				shared->worst = boot_ns() - last - TICK_NS;
+			last = boot_ns() - last - TICK_NS;
+			if (last > shared->worst)
+				shared->worst = last;
+			if (last > shared->recent)
+				shared->recent = last;
 		}
 		_exit(0);
 	default:
@@ -326,10 +332,11 @@ static volatile struct seen *watch_completions(void)
 	}
 }
 
-static int sample(int tty, long long now, long long worst, long long done)
+static int sample(int tty, long long now, volatile struct seen *shared)
 {
-	int used = snprintf(frame, sizeof(frame), "@ %lld %lld\ndone: %lld\n", now, worst / 1000000,
-			    done);
+	long long recent = __atomic_exchange_n(&shared->recent, 0, __ATOMIC_RELAXED);
+	int used = snprintf(frame, sizeof(frame), "@ %lld %lld %lld\ndone: %lld\n", now,
+			    shared->worst / 1000000, recent / 1000000, shared->done);
 
 	for (const struct source *source = sources; source < sources + known; source++)
 		if (source->kind < COPIED && reread(source))
@@ -421,7 +428,7 @@ int main(int count, char **arguments)
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		return 71;
 	for (;;) {
-		if (sample(tty, boot_ns(), shared->worst, shared->done))
+		if (sample(tty, boot_ns(), shared))
 			return 74;
 		if (sigtimedwait(&asked, NULL, &half) == SIGUSR1 && named < count)
 			snapshot(tty, answers, arguments[named++]);
