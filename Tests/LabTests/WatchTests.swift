@@ -138,6 +138,52 @@ import Testing
     }
 }
 
+@Suite struct ContradictedTests {
+    private func sample(_ boot: Double, _ completed: Int, flying: Int = 1) -> ProbeSample {
+        var sample = ProbeSample(bootNanoseconds: Int(boot * 1e9))
+        sample.completed = completed
+        sample.inFlight = flying
+        return sample
+    }
+
+    private func wrong(
+        _ alerts: [(Double, String, String)], _ samples: [ProbeSample]
+    ) -> [Double] {
+        AlertAccount.contradicted(
+            alerts.map {
+                AlertLine(bootNanoseconds: Int($0.0 * 1e9), level: $0.1, track: $0.2, incident: 2)
+            }, by: samples, stoppedFor: 1.2
+        ).map { Double($0.bootNanoseconds) / 1e9 }
+    }
+
+    /// As of storm-6.12 on a machine that had little time for it.
+    @Test func aStopThatTheKernelShowsBearsItOut() {
+        let samples = [sample(113.5, 657), sample(114.5, 666), sample(116, 666), sample(117, 670)]
+        #expect(wrong([(116.5, "critical", "pressure")], samples) == [])
+        #expect(
+            wrong([(116.5, "warning", "pressure"), (116.75, "resolved", "pressure")], samples) == []
+        )
+    }
+
+    @Test func whatMovedOrWasIdleDoesNot() {
+        let alert = (20.0, "critical", "pressure")
+        #expect(wrong([alert], [sample(18, 7), sample(19, 8), sample(19.5, 8)]) == [])
+        #expect(wrong([alert], [sample(18.5, 7), sample(19, 8), sample(19.5, 9)]) == [20])
+        #expect(wrong([alert], [sample(17, 7), sample(18, 8), sample(19.5, 8, flying: 0)]) == [20])
+        #expect(wrong([alert], [sample(17, 7), sample(19.5, 7)]) == [20])
+        #expect(wrong([alert], []) == [20])
+    }
+
+    @Test func onlyTheFirstOfAnIncidentAndOnlyOfPressure() {
+        let samples = [
+            sample(17, 7), sample(18, 8), sample(19.5, 8), sample(20.5, 9), sample(21, 10),
+        ]
+        #expect(
+            wrong([(20, "critical", "pressure"), (21.5, "critical", "pressure")], samples) == [])
+        #expect(wrong([(20, "critical", "swap")], samples) == [20])
+    }
+}
+
 @Suite struct LatenessTests {
     private let samples = [
         Arrival(seconds: 10, text: "@ 1 900 900"), Arrival(seconds: 10.5, text: "@ 2 900 0"),

@@ -85,6 +85,28 @@ public struct AlertAccount: Codable, Equatable, Sendable {
         warningLeadSeconds = Self.leads(alerts, since: since, until: stall.untilBootNanoseconds)
     }
 
+    /// The first critical of each incident that the kernel's own count contradicts: in the
+    /// `seconds` before it a request of the swap completed, or none was in flight. Only the track
+    /// `pressure` tells of a stop; a critical of another has nothing here that bears it out.
+    public static func contradicted(
+        _ alerts: [AlertLine], by samples: [ProbeSample], stoppedFor seconds: Double
+    ) -> [AlertLine] {
+        var told: Set<Int> = []
+        return alerts.filter { alert in
+            guard alert.level == "critical" else { return false }
+            guard alert.track == "pressure" else { return true }
+            guard told.insert(alert.incident).inserted else { return false }
+            let before = samples.filter {
+                $0.completed != nil && $0.bootNanoseconds <= alert.bootNanoseconds
+            }
+            guard let last = before.last, (last.inFlight ?? 0) > 0,
+                let moved = before.last(where: { $0.completed != last.completed })
+            else { return true }
+            // What completed since that sample completed after it.
+            return Double(alert.bootNanoseconds - moved.bootNanoseconds) / 1e9 < seconds
+        }
+    }
+
     private static func leads(_ alerts: [AlertLine], since: Int, until: Int) -> [String: Double] {
         var standing: [String: Int] = [:]
         for alert in alerts where alert.bootNanoseconds <= since {
