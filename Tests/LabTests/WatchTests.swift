@@ -22,6 +22,23 @@ import Testing
         #expect(Beat.of([1.1, 1.2, 90], from: 1, to: 1.3)?.worstGapMilliseconds == 100)
     }
 
+    /// As of oom-6.12: it beat each 100 ms, and one line came 0.4 s late.
+    @Test func whatALineWasLateByIsNotTheWatchs() {
+        let stamps = [46.4, 46.5, 46.6, 46.7, 46.8, 47.5].map { "B \(Int($0 * 1e9))" }
+        let late = zip([1.1, 1.2, 1.72, 1.73, 1.74, 2.4], stamps).map(Arrival.init)
+        let beat = Beat.stamped(late, from: 1, to: 2.5)
+        #expect(beat?.worstGapMilliseconds == 660)
+        #expect(beat?.worstGapAtSeconds == 0.7)
+        let until = Beat.stamped(Array(late.prefix(5)), from: 1, to: 1.75)
+        #expect(until?.worstGapMilliseconds == 100)
+        #expect(Beat.of(late.map(\.seconds), from: 1, to: 1.75)?.worstGapMilliseconds == 520)
+        // One that is not there to tell has the whole gap, and so has one that fell silent.
+        let silent = Beat.stamped(Array(late.prefix(2)), from: 1, to: 9)
+        #expect(silent?.worstGapMilliseconds == 7800)
+        let mute = late.map { Arrival(seconds: $0.seconds, text: "B") }
+        #expect(Beat.stamped(mute, from: 1, to: 1.75)?.worstGapMilliseconds == 520)
+    }
+
     @Test func whoNeverBeatIsUnknown() {
         #expect(Beat.of([], from: 1, to: 2) == nil)
         #expect(Beat.of([3], from: 1, to: 2) == nil)

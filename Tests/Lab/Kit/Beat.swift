@@ -16,10 +16,34 @@ public struct Beat: Codable, Equatable, Sendable {
     ///   - to: the end. One that has fallen silent has a gap until then.
     /// - Returns: nil when it never beat until `to`: unknown, and not zero.
     public static func of(_ arrivals: [Double], from: Double, to: Double) -> Beat? {
-        guard arrivals.contains(where: { $0 <= to }), from < to else { return nil }
-        let within = arrivals.filter { $0 > from && $0 <= to }
-        let times = [from] + within + [to]
-        let gaps = zip(times, times.dropFirst()).map { (length: $1 - $0, since: $0) }
+        of(arrivals.map { ($0, nil) }, from: from, to: to)
+    }
+
+    /// Without what the lines were late by: between two beats that tell their own time ("B
+    /// <CLOCK_BOOTTIME ns>") passed no more than they tell. The rest is the serial line's, or the
+    /// guest's clock stood still.
+    public static func stamped(_ arrivals: [Arrival], from: Double, to: Double) -> Beat? {
+        let beats = arrivals.map { arrival -> (seconds: Double, stamp: Double?) in
+            let words = arrival.text.split(separator: " ")
+            let stamp = words.count == 2 && words[0] == "B" ? Double(words[1]) : nil
+            return (arrival.seconds, stamp.map { $0 / 1e9 })
+        }
+        return of(beats, from: from, to: to)
+    }
+
+    private static func of(
+        _ beats: [(seconds: Double, stamp: Double?)], from: Double, to: Double
+    ) -> Beat? {
+        guard beats.contains(where: { $0.seconds <= to }), from < to else { return nil }
+        let within = beats.filter { $0.seconds > from && $0.seconds <= to }
+        let times = [(seconds: from, stamp: nil)] + within + [(seconds: to, stamp: nil)]
+        let gaps = zip(times, times.dropFirst()).map { before, after in
+            var length = after.seconds - before.seconds
+            if let began = before.stamp, let ended = after.stamp {
+                length = min(length, ended - began)
+            }
+            return (length: length, since: before.seconds)
+        }
         let worst = gaps.max { $0.length < $1.length } ?? (0, from)
         let usual = gaps.map(\.length).sorted()[gaps.count / 2]
         return Beat(

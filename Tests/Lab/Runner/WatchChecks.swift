@@ -100,13 +100,16 @@ struct WatchChecks {
 
     private func beatRow() -> Row {
         let name = "watch: worst gap of its beat"
-        guard let beat = beats["watch"] else {
+        guard let from = run.loadAt, let to = run.endAt, let arrived = beats["watch"],
+            let beat = Beat.stamped(
+                run.guest.stamped[.beat]?.arrivals ?? [], from: from, to: to)
+        else {
             return .check(name, false, "absent", note: "no beat came in")
         }
         // The emulator itself stands still at times: when pages that held translated code are
         // taken for something else (docs/lab-runs.md), or when this machine has no time for it.
         // The lab's own locked process, of the same priority, is late by the same at that moment.
-        let since = (run.loadAt ?? 0) + beat.worstGapAtSeconds
+        let since = from + beat.worstGapAtSeconds
         let probe =
             Arrival.lateness(
                 run.guest.stamped[.probe]?.arrivals ?? [], from: since,
@@ -115,9 +118,11 @@ struct WatchChecks {
         return .check(
             name, beat.worstGapMilliseconds <= most, "\(beat.worstGapMilliseconds) ms",
             note: "at \(beat.worstGapAtSeconds) s of the load, usually "
-                + "\(beat.usualGapMilliseconds) ms, outside of the guest; at most "
-                + "\(most) ms; a locked process beside it was late by \(probe) ms then; this machine by "
-                + "itself: \(beats["host"].map { "\($0.worstGapMilliseconds) ms" } ?? "-")")
+                + "\(beat.usualGapMilliseconds) ms; at most \(most) ms; outside of the guest its lines "
+                + "came \(arrived.worstGapMilliseconds) ms apart; a locked process beside it was late by "
+                + "\(probe) ms then; this machine by itself: "
+                + (beats["host"].map { "\($0.worstGapMilliseconds) ms" } ?? "-")
+        )
     }
 
     private func selfRows() -> [Row] {
@@ -176,10 +181,9 @@ struct WatchChecks {
             return [
                 .check(
                     "watch: no critical", wrong.isEmpty, "\(wrong.count)",
-                    note:
-                        "warnings: \(account.lines["warning"] ?? 0); critical, and nothing completed "
-                        + "by the kernel's count: \((account.lines["critical"] ?? 0) - wrong.count)"
-                )
+                    note: "lines of warning: \(account.lines["warning"] ?? 0), of critical: "
+                        + "\(account.lines["critical"] ?? 0); counted are those that the kernel's own "
+                        + "count of completed requests contradicts")
             ]
         case .within(let seconds):
             return [
