@@ -148,32 +148,39 @@ void *act_thread(void *argument)
 	return NULL;
 }
 
-/// Looks who is there. Whether in some rule's place there is nobody: a load that begins there, and
-/// takes the memory at once, is to be known by then.
+/// Looks who is there. Whether in some rule's place there is nobody, or not as many as at the last
+/// look: a load that begins there, and takes the memory at once, is to be known by then.
 static bool look(struct rw_hand *hand)
 {
-	bool has_empty = false;
+	bool may_begin = false;
 
 	for (uint32_t i = 0; i < hand->settings.rule_count; i++) {
+		uint32_t before, now;
+
 		if (!hand->settings.rules[i].place[0] ||
 		    hand->settings.rules[i].mode == RW_ENFORCE_OFF)
 			continue;
 		if (group_bind(&hand->groups[i], hand->mount, hand->settings.rules[i].place))
 			continue;
+		before = atomic_load(&hand->censuses[i].members);
 		census_take(&hand->censuses[i], &hand->groups[i], hand->proc, &hand->protection);
-		has_empty = has_empty || !atomic_load(&hand->censuses[i].members);
+		now = atomic_load(&hand->censuses[i].members);
+		may_begin = may_begin || !now || now != before;
 	}
-	return has_empty;
+	return may_begin;
 }
 
 void *look_thread(void *argument)
 {
 	struct rw_hand *hand = argument;
 	struct rw_directive directive;
-	uint64_t next = 0;
+	uint64_t looked = 0;
+	bool may_begin = true;
 
 	settle_thread(hand, hand->needs.look);
 	while (!atomic_load(&hand->closing)) {
+		bool is_calm;
+
 		if (ring_take(&hand->to_look, &directive)) {
 			struct rw_enforce act;
 
@@ -186,13 +193,13 @@ void *look_thread(void *argument)
 			}
 			continue;
 		}
-		if (now_ns() >= next) {
-			bool is_calm = atomic_load(&hand->host_state) < STATE_RESERVE;
-			bool has_empty = look(hand);
-
+		// By the state of now: it may have been calm at the last look.
+		is_calm = atomic_load(&hand->host_state) < STATE_RESERVE;
+		if (now_ns() >=
+		    looked + (is_calm && !may_begin ? CALM_LOOK_MS : LOOK_MS) * 1000000ull) {
+			may_begin = look(hand);
 			spares_keep(hand);
-			next = now_ns() +
-			       (is_calm && !has_empty ? CALM_LOOK_MS : LOOK_MS) * 1000000ull;
+			looked = now_ns();
 		}
 		if (spares_place(hand))
 			spares_keep(hand);

@@ -191,8 +191,8 @@ private func rescue(_ change: (inout Rule) -> Void = { _ in }) -> Rule {
     @Test func whereTheOtherConnectionDoesNotAnswerSwapIsLost() {
         var bench = replacing()
         bench.failing = [.reconnect]
-        bench.beat(25)
-        #expect(bench.verbs.filter { $0 == .reconnect }.count == 6)
+        bench.beat(35)
+        #expect(bench.verbs.filter { $0 == .reconnect }.count == 16)
         #expect(bench.verbs.suffix(2) == [.reconnect, .disconnect])
         bench.picture.verdict.evidence.worker = nil
         bench.picture.verdict.evidence.device?.inFlight = 0

@@ -235,7 +235,12 @@ extension Checks {
                 $0.histogram("block/block_rq_error")?.values.reduce(0) { $0 + $1.hits }
             }
         }
-        moved("swap bios failed", agent: sum("swap_devices", ["read_errors", "write_errors"])) {
+        // Of requests that were missed, and told as such, the bios are not known.
+        let unseen = missed(final, by: "swap_request_complete") * Checks.largestRequest / 4096
+        moved(
+            "swap bios failed", agent: sum("swap_devices", ["read_errors", "write_errors"]),
+            missed: unseen
+        ) {
             $0.histogram("block/block_rq_error")?.values.reduce(0) { $0 + ($1.sum ?? 0) / 8 }
         }
         guard run.scenario.failingWrites != nil else { return }
