@@ -22,7 +22,6 @@
 
 #include "../CLinux/include/clinux.h"
 
-#define STACK_BYTES (64 * 1024)
 #define DIRECTIVES 64
 #define RESULTS 128
 // The keeper turns ten times a second, and does nothing else while nothing stands.
@@ -258,22 +257,15 @@ static int try_group(struct rw_hand *hand, uint32_t index, struct rw_hand_failur
 
 static int start(struct rw_hand *hand, void *(*body)(void *))
 {
-	sigset_t all, before;
-	pthread_attr_t attributes;
 	pthread_t thread;
 	int failed;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	atomic_fetch_add(&hand->running, 1);
-	failed = pthread_create(&thread, &attributes, body, hand);
-	pthread_attr_destroy(&attributes);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	failed = rw_start_thread(&thread, body, hand);
 	if (failed)
 		atomic_fetch_sub(&hand->running, 1);
+	else
+		pthread_detach(thread);
 	return failed;
 }
 

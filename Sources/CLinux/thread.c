@@ -4,7 +4,7 @@
 
 #include <signal.h>
 
-// One reading or writing, no depth.
+// None of them goes deep.
 #define STACK_BYTES (64 * 1024)
 
 int rw_start_thread(pthread_t *thread, void *(*body)(void *), void *argument)

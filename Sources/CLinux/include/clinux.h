@@ -14,6 +14,7 @@
 #include "process.h"
 #include "reader.h"
 #include "service.h"
+#include "thread.h"
 #include "writer.h"
 
 /// prctl(2) PR_SET_IO_FLUSHER: allocations of this process do not wait for I/O

@@ -113,14 +113,15 @@ struct WatchChecks {
         let probe =
             Arrival.lateness(
                 run.guest.stamped[.probe]?.arrivals ?? [], from: since,
-                to: since + Double(beat.worstGapMilliseconds) / 1000) ?? 0
-        let most = max(Self.worstGapMilliseconds, probe + 200)
+                to: since + Double(beat.worstGapMilliseconds) / 1000)
+        let most = max(Self.worstGapMilliseconds, (probe ?? 0) + 200)
         return .check(
             name, beat.worstGapMilliseconds <= most, "\(beat.worstGapMilliseconds) ms",
             note: "at \(beat.worstGapAtSeconds) s of the load, usually "
                 + "\(beat.usualGapMilliseconds) ms; at most \(most) ms; outside of the guest its lines "
                 + "came \(arrived.worstGapMilliseconds) ms apart; a locked process beside it was late by "
-                + "\(probe) ms then; this machine by itself: "
+                + (probe.map { "\($0) ms" } ?? "what is not known")
+                + " then; this machine by itself: "
                 + (beats["host"].map { "\($0.worstGapMilliseconds) ms" } ?? "-")
         )
     }

@@ -40,9 +40,11 @@ extension Checks {
     }
 
     /// A figure of the agent against one that each snapshot may have, which may also fall.
-    /// `missed` events of ours the kernel skipped, and the agent told so: either way.
+    /// `missed` events of ours the kernel skipped, and the agent told so: either way. `lost`: what
+    /// these can be at most, where one stands for many.
     private mutating func moved(
-        _ name: String, agent: Int?, missed: Int = 0, more: Int = 0, note: String = "",
+        _ name: String, agent: Int?, missed: Int = 0, more: Int = 0, lost: Int = 0,
+        note: String = "",
         _ kernel: (Snapshot) -> Int?
     ) {
         func at(_ moment: String) -> Int? { snapshots[moment].flatMap(kernel) }
@@ -53,7 +55,7 @@ extension Checks {
         rows.append(
             .within(
                 name, agent: agent, low: min(s1, s1p) - max(s0, s0p) - missed,
-                high: max(s1, s1p) - min(s0, s0p) + missed + more,
+                high: max(s1, s1p) - min(s0, s0p) + missed + more, lost: lost,
                 note: missed > 0 ? "\(missed) missed, as told; \(note)" : note))
     }
 
@@ -236,10 +238,11 @@ extension Checks {
             }
         }
         // Of requests that were missed, and told as such, the bios are not known.
-        let unseen = missed(final, by: "swap_request_complete") * Checks.largestRequest / 4096
+        let unseen = missed(final, by: "swap_request_complete")
         moved(
             "swap bios failed", agent: sum("swap_devices", ["read_errors", "write_errors"]),
-            missed: unseen
+            lost: unseen * Checks.largestRequest / 4096,
+            note: unseen > 0 ? "at most, in \(unseen) requests that were missed, as told" : ""
         ) {
             $0.histogram("block/block_rq_error")?.values.reduce(0) { $0 + ($1.sum ?? 0) / 8 }
         }
