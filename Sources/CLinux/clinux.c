@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -202,6 +203,17 @@ int rw_end_with_parent(int parent)
 uint64_t rw_cpu_ns(void)
 {
 	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+int rw_own_faults(uint64_t *major, uint64_t *minor)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_THREAD, &usage))
+		return -errno;
+	*major = (uint64_t)usage.ru_majflt;
+	*minor = (uint64_t)usage.ru_minflt;
+	return 0;
 }
 
 int rw_is_in_memory(int descriptor)

@@ -15,13 +15,13 @@ extension UserRecords {
         public var memory = LiveKernel.Memory()
         /// The most that a turn of the loop found in the kernel's ring.
         public var ringMostWaitingBytes: UInt64 = 0
-        /// Faults that it had before its loop began.
+        /// Faults that the loop's thread had before its loop began.
         public var majorFaultsBefore: UInt64 = 0
         public var minorFaultsBefore: UInt64 = 0
 
         public init() {}
 
-        /// As /proc says now. Allocates: for the start.
+        /// As /proc says now. Allocates: for the start, and by the loop's thread.
         public mutating func note(boxBytes: Int) {
             self.boxBytes = UInt64(boxBytes)
             let status = readFile("/proc/self/status", limit: 16 * 1024) ?? ""
@@ -35,11 +35,8 @@ extension UserRecords {
                 default: break
                 }
             }
-            var usage = rusage()
-            if getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 {
-                majorFaultsBefore = UInt64(usage.ru_majflt)
-                minorFaultsBefore = UInt64(usage.ru_minflt)
-            }
+            // Of this thread alone, as they are told: those of others would be taken off too.
+            _ = rw_own_faults(&majorFaultsBefore, &minorFaultsBefore)
         }
     }
 

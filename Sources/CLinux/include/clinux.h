@@ -75,6 +75,10 @@ int rw_end_with_parent(int parent);
 /// Nanoseconds of processor time that this process has used.
 uint64_t rw_cpu_ns(void);
 
+/// getrusage(2): page faults of the calling thread until now, as its task_struct counts them
+/// (maj_flt, min_flt). -errno.
+int rw_own_faults(uint64_t *_Nonnull major, uint64_t *_Nonnull minor);
+
 /// ethtool(8) -g: how many packets a network card has room for before it must be given new
 /// memory. -EOPNOTSUPP: its driver does not tell. Takes the kernel's rtnl lock.
 int rw_receive_ring(const char *_Nonnull link);
