@@ -38,6 +38,7 @@ public struct Change: Equatable, Sendable {
         case oomScore = "oom-score"
         case keepFromSwap = "keep-from-swap"
         case keepInMemory = "keep-in-memory"
+        case keepInPlace = "keep-in-place"
         case nbdTimeouts = "nbd-timeouts"
         case reserve
     }

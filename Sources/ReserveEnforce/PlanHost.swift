@@ -29,6 +29,7 @@ public func plan(_ facts: SwapPathFacts, _ settings: PlanSettings = PlanSettings
     }
     // Two processes of one cgroup want the same of it.
     plan.changes = onceEach(plan.changes)
+    plan.changes += keepInPlace(facts.memory)
     for disk in facts.disks {
         nbdTimeouts(disk, settings, &plan)
     }
@@ -199,6 +200,25 @@ private func nbdTimeouts(
                 + "unless somebody brings a new one swap is lost \(wanted.deadConnSeconds) s "
                 + "later. Without it the wire may stay away longer and heals by itself.",
             keep: ""))
+}
+
+// MARK: Locked memory
+
+private func keepInPlace(_ memory: MemoryFacts) -> [Change] {
+    guard let allowed = memory.compactUnevictableAllowed, allowed != 0 else { return [] }
+    return [
+        Change(
+            kind: .keepInPlace, target: .file("/proc/sys/vm/compact_unevictable_allowed"),
+            old: "\(allowed)", new: "0",
+            bounds: "0, as kernels with PREEMPT_RT have it, or as it was; for the whole host",
+            why:
+                "Compaction moves locked pages too, and runs when memory is short. Who touches one "
+                + "that is on its way (the client, a server on this host, the watch) waits for "
+                + "whoever moves it, an ordinary process that may wait for memory itself.",
+            costs: "Large contiguous memory is a little harder to come by: what is locked stays "
+                + "where it is.",
+            keep: "/etc/sysctl.d/90-reservewatch.conf: vm.compact_unevictable_allowed = 0")
+    ]
 }
 
 // MARK: Processes

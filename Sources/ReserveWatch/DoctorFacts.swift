@@ -165,6 +165,7 @@ extension MemoryFacts {
             ("rmem_max_bytes", number(rmemMaxBytes)), ("available_kib", number(availableKiB)),
             ("tcp_sockets", integer(tcpSockets)),
             ("swappiness", number(swappiness)),
+            ("compact_unevictable_allowed", number(compactUnevictableAllowed)),
         ])
     }
 }

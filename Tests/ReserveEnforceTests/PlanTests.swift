@@ -53,6 +53,18 @@ import Testing
         }
     }
 
+    @Test func lockedMemoryIsKeptInPlace() throws {
+        let tree = try HostTree.asInstalled()
+        #expect(!look(tree).changes.contains { $0.kind == .keepInPlace })
+        try tree.sysctl("vm/compact_unevictable_allowed", "1")
+        let plan = look(tree)
+        let change = try change(.keepInPlace, plan)
+        #expect(change.old == "1" && change.new == "0")
+        #expect(plan.changes.last?.kind == .reserve)
+        #expect(Hand(root: tree.root).put(change.target, "0") == 0)
+        #expect(!look(tree).changes.contains { $0.kind == .keepInPlace })
+    }
+
     @Test func aPreparedHostIsLeftAsItIs() throws {
         let tree = try HostTree()
         try tree.sysctl("vm/min_free_kbytes", "32768")

@@ -130,6 +130,14 @@ import Testing
         #expect(try only("swappiness-zero", look(tree)).severity == .notice)
     }
 
+    @Test func compactionThatMovesLockedPagesIsTold() throws {
+        let tree = try HostTree()
+        try tree.sysctl("vm/compact_unevictable_allowed", "0")
+        #expect(!look(tree).findings.contains { $0.id == "compaction-moves-locked" })
+        try tree.sysctl("vm/compact_unevictable_allowed", "1")
+        #expect(try only("compaction-moves-locked", look(tree)).severity == .notice)
+    }
+
     @Test func whatSwapLiesOnIsUnknownWhenItsDeviceIsNotFound() throws {
         let tree = try HostTree()
         try tree.write("/proc/swaps", HostTree.swaps("/swap\\040file file 10 0 -2"))

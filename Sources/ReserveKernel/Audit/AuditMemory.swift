@@ -3,6 +3,7 @@
 /// The reserve, and what may fill it from the network's side.
 func memoryFindings(_ memory: MemoryFacts) -> [Finding] {
     minFree(memory) + tcpMem(memory) + receiveBuffers(memory) + swappiness(memory)
+        + compaction(memory)
 }
 
 private func minFree(_ memory: MemoryFacts) -> [Finding] {
@@ -115,5 +116,21 @@ private func swappiness(_ memory: MemoryFacts) -> [Finding] {
             why: "Anonymous memory is swapped out only when the zones are nearly empty: the swap "
                 + "is first used when the reserve is already in use.",
             mend: "sysctl -w vm.swappiness=60")
+    ]
+}
+
+/// mm/compaction.c:isolate_migratepages_block(). Not there without CONFIG_COMPACTION, which is as
+/// good as 0.
+private func compaction(_ memory: MemoryFacts) -> [Finding] {
+    guard let allowed = memory.compactUnevictableAllowed, allowed != 0 else { return [] }
+    return [
+        Finding(
+            "compaction-moves-locked", .notice, .host,
+            found: "vm.compact_unevictable_allowed is \(allowed)",
+            why:
+                "Memory compaction, which runs when memory is short, moves locked pages too: those "
+                + "of the NBD client, of a server on this host and of this watch. Who touches one "
+                + "that is on its way waits for whoever moves it.",
+            mend: "sysctl -w vm.compact_unevictable_allowed=0")
     ]
 }

@@ -49,6 +49,7 @@ extension MemoryFacts {
         facts.rmemMaxBytes = files.number("/proc/sys/net/core/rmem_max")
         facts.minFreeKiB = files.number("/proc/sys/vm/min_free_kbytes")
         facts.swappiness = files.number("/proc/sys/vm/swappiness")
+        facts.compactUnevictableAllowed = files.number("/proc/sys/vm/compact_unevictable_allowed")
         facts.tcpMemPages = three(files.numbers("/proc/sys/net/ipv4/tcp_mem"))
         facts.tcpRmemBytes = three(files.numbers("/proc/sys/net/ipv4/tcp_rmem"))
 

@@ -175,6 +175,8 @@ public struct MemoryFacts: Equatable, Sendable {
     /// the bounds where it has grown before, or was forced to by SO_RCVBUFFORCE.
     public var tcpReceiveBytes: [UInt64]?
     public var swappiness: UInt64?
+    /// vm.compact_unevictable_allowed: 1 where compaction moves locked pages too.
+    public var compactUnevictableAllowed: UInt64?
 
     public init() {}
 }
