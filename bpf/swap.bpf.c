@@ -76,10 +76,16 @@ int BPF_PROG(swap_queue, struct bio *bio)
 	state = &rw_shared.swaps[queued.slot & (RW_SWAPS - 1)];
 	add(out ? &state->out_pages : &state->in_pages, pages);
 	queued.queued_boot_ns = bpf_ktime_get_boot_ns();
-	if (bpf_map_update_elem(&swap_bios, &key, &queued, BPF_NOEXIST))
+	if (bpf_map_update_elem(&swap_bios, &key, &queued, BPF_NOEXIST)) {
 		add(&rw_shared.wide.swap_untracked, 1);
-	else
-		add(&state->in_flight, 1);
+		return 0;
+	}
+	add(&state->in_flight, 1);
+	if (out)
+		return 0;
+	if (!state->reads_in_flight)
+		state->reads_since_boot_ns = queued.queued_boot_ns;
+	add(&state->reads_in_flight, 1);
 	return 0;
 }
 
@@ -98,13 +104,16 @@ static __noinline int swap_bio_ended(__u64 key, __u32 status)
 		return 0;
 	found = bpf_map_lookup_elem(&swap_bios, &key);
 	if (found) {
-		__u64 queued_boot_ns = found->queued_boot_ns;
+		__u64 queued_boot_ns = found->queued_boot_ns, now = bpf_ktime_get_boot_ns();
 
 		state = &rw_shared.swaps[found->slot & (RW_SWAPS - 1)];
 		if (!bpf_map_delete_elem(&swap_bios, &key)) {
 			add(&state->in_flight, -1);
-			count_latency(out ? state->write_us : state->read_us,
-				      bpf_ktime_get_boot_ns() - queued_boot_ns);
+			if (!out) {
+				add(&state->reads_in_flight, -1);
+				state->reads_since_boot_ns = now;
+			}
+			count_latency(out ? state->write_us : state->read_us, now - queued_boot_ns);
 		}
 	}
 	if (!status)
@@ -187,6 +196,7 @@ __noinline int report_swap(__u32 slot)
 {
 	struct rw_swap_state *state = &rw_shared.swaps[slot & (RW_SWAPS - 1)];
 	struct rw_swap_usage *record;
+	__u64 since;
 
 	record = begin_record(RW_STEM_SWAP, RW_SWAP_USAGE, sizeof(*record));
 	if (!record)
@@ -219,6 +229,13 @@ __noinline int report_swap(__u32 slot)
 	record->in_flight = state->in_flight;
 	__builtin_memcpy(record->read_us, state->read_us, sizeof(record->read_us));
 	__builtin_memcpy(record->write_us, state->write_us, sizeof(record->write_us));
+	since = state->reads_since_boot_ns;
+	record->reads_known = 1;
+	record->reserved = 0;
+	record->reads_in_flight = state->reads_in_flight;
+	record->reads_waited_ns = 0;
+	if (record->reads_in_flight && since < record->header.boot_ns)
+		record->reads_waited_ns = record->header.boot_ns - since;
 	submit_record(record, RW_STEM_SWAP);
 	return 0;
 }

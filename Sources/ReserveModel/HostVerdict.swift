@@ -22,6 +22,8 @@ public struct HostVerdict: Sendable {
         public var longestReclaimNanoseconds: UInt64 = 0
         /// Tasks asleep in throttle_direct_reclaim().
         public var throttled: UInt64 = 0
+        /// What is read from the swaps on NBD, over all of them; nil: unknown.
+        public var swapIns: SwapUsage.Waiting?
         /// A kernel thread that is inside direct reclaim itself, the one that is longest.
         public var worker: Worker?
         /// Allocations that could not wait and got nothing, within the last second or so.
@@ -31,9 +33,20 @@ public struct HostVerdict: Sendable {
 
         public init() {}
 
-        /// Whether tasks, and not kswapd alone, are seen to wait in direct reclaim or the throttle.
+        /// For how long no page has come from a swap's device that completes nothing though pages
+        /// were asked for; nil: none is missed, or it is not known.
+        public var swapInsMissed: UInt64? {
+            guard let swapIns, swapIns.nanoseconds > 0, let device,
+                device.stoppedNanoseconds > 0
+            else { return nil }
+            return swapIns.nanoseconds
+        }
+
+        /// Whether tasks, and not kswapd alone, are seen to wait: in direct reclaim, in the
+        /// throttle, or for a page that lies in swap.
         public func showsWaitingTasks(_ policy: Policy) -> Bool {
             longestReclaimNanoseconds >= policy.waitingAfter || throttled > 0
+                || (swapIns?.nanoseconds ?? 0) >= policy.waitingAfter
         }
     }
 

@@ -197,6 +197,30 @@ extension Model {
             watchMarks.nextFailedLook = now &+ 1_000_000_000
         }
         evidence.failedAtomicAllocations = watchMarks.failedAtomic
+        evidence.swapIns = swapIns()
+    }
+
+    /// What is read from the swaps on NBD, and how long the longest of them has been silent.
+    private func swapIns() -> SwapUsage.Waiting? {
+        var all: SwapUsage.Waiting?
+        for index in picture.swaps.indices where !picture.swaps[index].nbdDisk.isEmpty {
+            let swap = picture.swaps[index]
+            guard
+                let usage = picture.swapUsages.firstIndex(where: {
+                    $0.major == swap.major && $0.minor == swap.minor
+                }), let waiting = picture.swapUsages[usage].waiting
+            else { continue }
+            // A read whose end a program missed stays in flight; where the disk has no request,
+            // or only a younger one, nobody waits for it.
+            let oldest =
+                picture.devices.firstIndex(where: { $0.sample.disk == swap.nbdDisk })
+                .map { picture.devices[$0].sample.oldestNanoseconds } ?? 0
+            let known = all ?? SwapUsage.Waiting(reads: 0, nanoseconds: 0)
+            all = SwapUsage.Waiting(
+                reads: known.reads &+ waiting.reads,
+                nanoseconds: max(known.nanoseconds, min(waiting.nanoseconds, oldest)))
+        }
+        return all
     }
 
     /// Whether a stack leads through the receive path of a network driver: the work that fills

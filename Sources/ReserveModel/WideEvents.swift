@@ -14,6 +14,22 @@ public struct SwapUsage: Sendable {
     public var inFlight: UInt64 = 0
     public var reads = LatencyBuckets(repeating: 0)
     public var writes = LatencyBuckets(repeating: 0)
+    /// nil: an older agent did not tell.
+    public var waiting: Waiting?
+
+    /// Reads in flight. Nobody reads from swap ahead of a need: for one of those that a fault
+    /// asks for a task waits (mm/swap_state.c:swapin_readahead()).
+    public struct Waiting: Sendable, Equatable {
+        /// Bios.
+        public var reads: UInt64
+        /// For how long some have been in flight and none has ended; 0: none is.
+        public var nanoseconds: UInt64
+
+        public init(reads: UInt64, nanoseconds: UInt64) {
+            self.reads = reads
+            self.nanoseconds = nanoseconds
+        }
+    }
 
     /// mm/swapfile.c:struct swap_info_struct.
     public struct Area: Sendable {

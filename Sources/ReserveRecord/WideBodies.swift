@@ -24,6 +24,10 @@ extension RecordDecoder {
         usage.inFlight = record.in_flight
         usage.reads = numbers(record.read_us)
         usage.writes = numbers(record.write_us)
+        if record.reads_known != 0 {
+            usage.waiting = SwapUsage.Waiting(
+                reads: record.reads_in_flight, nanoseconds: record.reads_waited_ns)
+        }
         return usage
     }
 

@@ -38,6 +38,10 @@ extension ByteWriter {
         field("reclaimers", evidence.reclaimers)
         field("longest_reclaim_us", microseconds: evidence.longestReclaimNanoseconds)
         field("throttled", evidence.throttled)
+        if let swapIns = evidence.swapIns {
+            field("swap_ins", swapIns.reads)
+            field("longest_swap_in_us", microseconds: swapIns.nanoseconds)
+        }
         field("failed_atomic_allocations", known: evidence.failedAtomicAllocations)
         if let device = evidence.device { self.device(device) }
         if let worker = evidence.worker {

@@ -153,6 +153,10 @@ extension ByteWriter {
             field("read_errors", usage.readErrors)
             field("write_errors", usage.writeErrors)
             field("in_flight", usage.inFlight)
+            if let waiting = usage.waiting {
+                field("reads_in_flight", waiting.reads)
+                field("reads_waited_us", microseconds: waiting.nanoseconds)
+            }
             field("read_latency_us", usage.reads)
             field("write_latency_us", usage.writes)
             close()

@@ -169,6 +169,10 @@ extension ByteWriter {
             number(evidence.throttled)
             text(" asleep in the pfmemalloc throttle")
         }
+        if let missed = evidence.swapInsMissed {
+            text("; no page came from swap for ")
+            duration(missed)
+        }
     }
 
     private mutating func findingsText(

@@ -206,6 +206,52 @@ private struct Host {
         #expect(host.alerts.isEmpty)
     }
 
+    /// Of the swap on nbd0: one page is asked for, and did not come for as long as the device stops.
+    private func askForAPage(_ host: inout Host, waited: UInt64) {
+        var usage = SwapUsage()
+        usage.inFlight = 1
+        usage.waiting = SwapUsage.Waiting(reads: 1, nanoseconds: waited)
+        host.send(.swapUsage(usage))
+    }
+
+    @Test func whoWaitsForASwappedPageNeedsNoReclaim() {
+        var host = Host()
+        host.device.inFlight = 1
+        host.run(seconds: 1)
+        for step in 1...15 {
+            askForAPage(&host, waited: UInt64(step) * 100_000_000)
+            host.stall(seconds: 0.1)
+        }
+        #expect(host.states.last == .stalling)
+        #expect(host.alerts.map(\.level) == [.warning, .critical])
+        #expect(host.model.picture.verdict.evidence.swapIns?.reads == 1)
+        #expect(host.model.picture.verdict.evidence.swapInsMissed == 1_500_000_000)
+    }
+
+    @Test func aReadWhoseEndWasMissedIsNoOneWaiting() {
+        var host = Host()
+        // Left over from an hour ago; the disk had nothing in flight since.
+        askForAPage(&host, waited: 3_600_000_000_000)
+        host.run(seconds: 1)
+        #expect(host.model.picture.verdict.evidence.swapIns?.nanoseconds == 0)
+        #expect(host.alerts.isEmpty)
+    }
+
+    @Test func pagesThatComeFromSwapAreNotMissed() {
+        var host = Host.swapping()
+        askForAPage(&host, waited: 20_000_000)
+        host.run(seconds: 1)
+        #expect(host.model.picture.verdict.evidence.swapInsMissed == nil)
+        #expect(host.alerts.isEmpty)
+    }
+
+    @Test func whatAnOlderAgentDoesNotTellOfSwapInsIsUnknown() {
+        var host = Host()
+        host.send(.swapUsage(SwapUsage()))
+        host.run(seconds: 1)
+        #expect(host.model.picture.verdict.evidence.swapIns == nil)
+    }
+
     @Test func whomOurRulesHoldWaitsNoLess() {
         var host = Host.waiting()
         host.stall(seconds: 2)

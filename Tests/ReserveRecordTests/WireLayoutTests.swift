@@ -88,6 +88,7 @@ import Testing
         #expect(MemoryLayout<rw_socket_drop>.offset(of: \.bytes) == 112)
         #expect(MemoryLayout<rw_slab_cache>.offset(of: \.slabs_allocated) == 64)
         #expect(MemoryLayout<rw_swap_usage>.offset(of: \.in_pages) == 56)
+        #expect(MemoryLayout<rw_swap_usage>.offset(of: \.reads_known) == 480)
         #expect(MemoryLayout<rw_stack>.offset(of: \.frame) == 32)
         #expect(MemoryLayout<rw_wide_counters>.offset(of: \.pfmemalloc_drop) == 32 * 8)
     }

@@ -382,6 +382,10 @@ struct rw_swap_usage {
 	rw_u64 in_flight; /* bios */
 	rw_u64 read_us[RW_LATENCY_BUCKETS];
 	rw_u64 write_us[RW_LATENCY_BUCKETS];
+	rw_u32 reads_known; /* 1: the two below are told */
+	rw_u32 reserved;
+	rw_u64 reads_in_flight; /* bios: pages that somebody waits for */
+	rw_u64 reads_waited_ns; /* they are in flight, and none has ended, since; 0: none is */
 };
 
 struct rw_swap_failed {
@@ -1214,7 +1218,7 @@ _Static_assert(sizeof(struct rw_throttle) == 104, "rw_throttle");
 _Static_assert(sizeof(struct rw_nbd_device) == 456, "rw_nbd_device");
 _Static_assert(sizeof(struct rw_nbd_failed) == 72, "rw_nbd_failed");
 _Static_assert(sizeof(struct rw_swap_device) == 200, "rw_swap_device");
-_Static_assert(sizeof(struct rw_swap_usage) == 480, "rw_swap_usage");
+_Static_assert(sizeof(struct rw_swap_usage) == 504, "rw_swap_usage");
 _Static_assert(sizeof(struct rw_swap_failed) == 40, "rw_swap_failed");
 _Static_assert(sizeof(struct rw_oom) == 112, "rw_oom");
 _Static_assert(sizeof(struct rw_oom_freed) == 88, "rw_oom_freed");

@@ -93,6 +93,8 @@ struct rw_swap_state {
 	rw_u64 read_errors;
 	rw_u64 write_errors;
 	rw_u64 in_flight;
+	rw_u64 reads_in_flight; /* of these */
+	rw_u64 reads_since_boot_ns; /* since then none of them has ended */
 	rw_u64 read_us[RW_LATENCY_BUCKETS];
 	rw_u64 write_us[RW_LATENCY_BUCKETS];
 };

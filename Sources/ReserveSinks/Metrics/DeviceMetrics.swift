@@ -164,6 +164,14 @@ extension MetricsRegistry {
         usage(
             "reservewatch_swap_device_bios_in_flight", .gauge, "Swap bios not completed."
         ) { usage, _ in .number(usage.inFlight) },
+        usage(
+            "reservewatch_swap_device_reads_in_flight", .gauge,
+            "Of these, those that read: pages that tasks wait for."
+        ) { usage, _ in usage.waiting.map { .number($0.reads) } },
+        usage(
+            "reservewatch_swap_device_reads_waited_seconds", .gauge, unit: .seconds,
+            "For how long reads have been in flight and none has ended; 0: none is in flight."
+        ) { usage, _ in usage.waiting.map { .nanoseconds($0.nanoseconds) } },
         .histogram(
             "reservewatch_swap_device_read_duration_seconds", by: ["swap"],
             "Swap bios that read; the kernel side keeps no sum.", from: "swap usage records"

@@ -59,6 +59,10 @@ extension ByteWriter {
             number(evidence.throttled)
             text(" sleep in the pfmemalloc throttle")
         }
+        if let missed = evidence.swapInsMissed {
+            text("; tasks wait for swapped pages, none came for ")
+            duration(missed)
+        }
         if let failed = evidence.failedAtomicAllocations, failed > 0 {
             text("; ")
             number(failed)
