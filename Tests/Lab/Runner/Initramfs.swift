@@ -36,7 +36,7 @@ struct Initramfs {
                 try copyDynamic(
                     try Tools.require(companion.rawValue, package: companion.rawValue), into: root)
             }
-            for load in ["mapload", "dirtyload", "labprobe", "flood", "later"]
+            for load in ["mapload", "dirtyload", "coldload", "labprobe", "flood", "later"]
                 + (scenario.jammed ? ["jam"] : []) + (scenario.guarding ? ["attempt"] : [])
                 + (scenario.doctor || scenario.serverIsLocal ? ["ioflusher"] : [])
             {

@@ -135,24 +135,44 @@ struct WatchChecks {
             "\($0) \(told[$0].map(String.init) ?? "absent")"
         }
         let locked = lockedKiB
+        let isGivenBack =
+            told["direct_reclaims"] == 0 && told["major_faults"] == 0 && gaveBack(told)
         return [
             .check(
-                "watch: takes nothing from the host", zero.allSatisfy { told[$0] == 0 },
-                words.joined(separator: ", "), note: allocationStack),
+                "watch: takes nothing from the host",
+                zero.allSatisfy { told[$0] == 0 } || isGivenBack,
+                words.joined(separator: ", "),
+                note: (isGivenBack ? "given back at once, a page of its own was being moved: " : "")
+                    + allocationStack),
             .check(
                 "watch: locked memory", locked.map { $0 > 0 && $0 <= Self.lockedKiB } == true,
                 locked.map { "\($0) KiB" } ?? "absent", note: "at most \(Self.lockedKiB) KiB"),
         ]
     }
 
-    /// Where the loop last took a page, innermost frame first; "" where it took none.
-    private var allocationStack: String {
-        guard let id = selfAccount?["allocation_stack"] else { return "" }
+    /// Whether all that the loop took was for page faults on pages that the kernel was moving, and
+    /// none of it was kept: the kernel's outcome (docs/agent.md, "Memory").
+    private func gaveBack(_ told: [String: Int]) -> Bool {
+        guard let pages = told["pages_allocated"], let faults = told["minor_faults"],
+            (1...max(1, faults)).contains(pages), let frames = allocationFrames,
+            let begun = run.guest.mark("AGENT-BEGUN"), begun.hasPrefix("Anonymous:"),
+            let ended = run.guest.mark("AGENT")
+        else { return false }
+        return frames.contains { $0.hasPrefix("handle_mm_fault+") }
+            && frames.last?.hasPrefix("asm_exc_page_fault+") == true
+            && ended.split(separator: " ").contains(Substring(begun))
+    }
+
+    /// Where the loop last took a page, innermost frame first; nil where it took none.
+    private var allocationFrames: [String]? {
+        guard let id = selfAccount?["allocation_stack"] else { return nil }
         let told = readings.lines.compactMap { $0["stack"] as? [String: Any] }
             .last { $0["stack"] as? Int == id }
-        return "in "
-            + (told?["frames"] as? [String] ?? ["a stack that was not told"])
-            .joined(separator: " < ")
+        return told?["frames"] as? [String] ?? ["a stack that was not told"]
+    }
+
+    private var allocationStack: String {
+        allocationFrames.map { "in " + $0.joined(separator: " < ") } ?? ""
     }
 
     private func alertRows() -> [Row] {
@@ -208,7 +228,34 @@ struct WatchChecks {
             told.map { $0 <= limit } == true && arrived.map { $0 <= limit } == true,
             Self.seconds(told),
             note: "its line came in after \(Self.seconds(arrived)); at most \(seconds) s"
-                + (standstill > 0 ? ", and the \(standstill) s of the emulator's standstill" : ""))
+                + (standstill > 0 ? ", and the \(standstill) s of the emulator's standstill" : "")
+                + (told == nil ? "; \(stopInWords)" : ""))
+    }
+
+    /// What the agent saw while nothing completed: why it may have found nobody who waited.
+    private var stopInWords: String {
+        let stall = ProbeSample.longestStall(readings.samples)
+        let lines = readings.lines.filter { line in
+            let moment = line["boot_ns"] as? Int ?? 0
+            return moment >= stall.sinceBootNanoseconds && moment <= stall.untilBootNanoseconds
+        }
+        let summaries = lines.compactMap { $0["summary"] as? [String: Any] }
+        func most(_ figure: ([String: Any]) -> Int?) -> String {
+            summaries.compactMap(figure).max().map(String.init) ?? "-"
+        }
+        let states = Set(
+            summaries.compactMap { ($0["verdict"] as? [String: Any])?["state"] as? String })
+        let alerts = lines.compactMap(AlertLine.parse).map { "\($0.track) \($0.level)" }
+        let inside = most { ($0["direct_reclaim"] as? [String: Any])?["inside"] as? Int }
+        let reads = most {
+            ($0["swap_devices"] as? [[String: Any]])?.compactMap { $0["reads_in_flight"] as? Int }
+                .max()
+        }
+        return "nothing completed for \(Self.seconds(stall.seconds)) then: "
+            + "states \(states.sorted().joined(separator: " ")), alerts "
+            + (alerts.isEmpty ? "none" : alerts.joined(separator: ", "))
+            + ", most in direct reclaim \(inside), most reads from swap \(reads), killed for want of "
+            + "memory \(lines.count { $0["kind"] as? String == "oom" })"
     }
 
     static func seconds(_ figure: Double?) -> String {
