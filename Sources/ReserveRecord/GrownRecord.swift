@@ -40,6 +40,7 @@ extension rw_direct_reclaim: GrownRecord {
     mutating func complete() { stack = -1 }
 }
 extension rw_swap_device: GrownRecord { static var firstSize: Int { 192 } }
+extension rw_swap_usage: GrownRecord { static var firstSize: Int { 480 } }
 extension rw_oom: GrownRecord { static var firstSize: Int { 80 } }
 extension rw_counters_record: GrownRecord { static var firstSize: Int { 1040 } }
 extension rw_skipped: GrownRecord { static var firstSize: Int { 32 } }
