@@ -38,7 +38,7 @@ public struct Alert: Sendable {
         public static let throttling = Reasons(rawValue: 4)
         /// The oldest request is older than `Policy.slowRequest`, and others complete.
         public static let slowRequests = Reasons(rawValue: 8)
-        /// Requests in flight, none completes, reclaimers wait.
+        /// Requests in flight, none completes, tasks wait.
         public static let stopped = Reasons(rawValue: 16)
         public static let failing = Reasons(rawValue: 32)
         public static let deadlocked = Reasons(rawValue: 64)

@@ -22,7 +22,7 @@ public enum HostState: UInt8, Sendable, CaseIterable, Comparable {
     case reserve = 3
     /// mm/vmscan.c:allow_direct_reclaim() is false, or tasks sleep on pfmemalloc_wait.
     case throttling = 4
-    /// Swap requests are in flight, none completes, and reclaimers wait.
+    /// Swap requests are in flight, none completes, and tasks wait.
     case stalling = 5
     /// Swap requests end in errors, or no connection of a swap device is left.
     case failing = 6
@@ -53,7 +53,7 @@ public struct HostConditions: Sendable, Equatable {
         /// None in flight.
         case idle
         case moving
-        /// In flight, none completed for `Policy.stallAfter`, and reclaimers wait.
+        /// In flight, none completed for `Policy.stallAfter`, and tasks wait.
         case stopped
         /// They end in errors, or the device has no connection left.
         case failing

@@ -15,7 +15,7 @@ public struct Policy: Sendable, Equatable {
 
     /// How long something better must be seen before the state follows.
     public var stateHold: UInt64 = 2_000_000_000
-    /// Requests in flight and none completed for so long, with reclaimers waiting: stopped.
+    /// Requests in flight and none completed for so long, with tasks that wait: stopped.
     public var stallAfter: UInt64 = 500_000_000
     /// From here on a stop is critical.
     public var criticalAfter: UInt64 = 1_200_000_000

@@ -34,7 +34,7 @@ struct VerdictMarks: Sendable {
     var stopped: UInt64 = 0
     var silent: UInt64?
     var hasLocalServer = false
-    /// Tasks wait in direct reclaim or in the throttle, and not kswapd alone.
+    /// Tasks wait, and not kswapd alone, or are held by a rule of ours.
     var tasksWait = false
 }
 

@@ -12,7 +12,7 @@ public enum Evidence: UInt8, Sendable, CaseIterable {
     case silentServer
     /// Something was received on the device's connections just now.
     case receiving
-    /// Tasks, and not kswapd alone, wait in direct reclaim or in the throttle.
+    /// Tasks, and not kswapd alone, wait: ``HostVerdict/Evidence/showsWaitingTasks(_:)``.
     case tasksWait
     /// Free memory is below min.
     case belowMin

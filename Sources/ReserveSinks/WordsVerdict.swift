@@ -25,7 +25,7 @@ extension HostState {
         case .pressed: return "free memory is below low, kswapd is at work"
         case .reserve: return "free memory is below min, only entitled allocations succeed"
         case .throttling: return "direct reclaimers are put to sleep"
-        case .stalling: return "swap requests do not complete, and reclaimers wait"
+        case .stalling: return "swap requests do not complete, and tasks wait"
         case .failing: return "swap requests fail, or the device has no connection left"
         case .deadlocked: return "nothing completes, and nobody is left who could end it"
         }
