@@ -83,7 +83,7 @@ ROWS = [
 OTHERS = [
     r"final summary", r"load completed", r"agent's exit", r"damaged records", r"loss is told",
     r"lines match the schema", r"replay gives the live lines", r"wire was pulled and put back",
-    r"largest gap between events", r"oldest request grew with the outage",
+    r"largest gap between events", r"oldest request grew with the outage", r"reads from swap in the midst of the stop",
     r"the kernel's own counters stood still as long", r"requests completed again",
     r"the locked probe kept its beat", r"the guest came to rest", r"every swap was used",
     r"exactness table", r"the OOM killer came",

@@ -101,6 +101,7 @@ import Testing
             """)
         #expect(samples.first?.completed == 22)
         #expect(samples.first?.inFlight == 3)
+        #expect(samples.first?.readsInFlight == 1)
         #expect(samples.first?.completedOf == ["nbd0": 15, "nbd1": 7])
         #expect(samples.first?.inFlightOf == ["nbd0": 1, "nbd1": 2])
     }

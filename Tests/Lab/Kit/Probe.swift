@@ -11,6 +11,7 @@ public struct ProbeSample: Equatable, Sendable {
     /// Over all disks on which swap lies.
     public var completed: Int?
     public var inFlight: Int?
+    public var readsInFlight: Int?
     /// CLOCK_BOOTTIME at which the probe last saw that one had completed; it looks each 50 ms.
     public var lastDoneNanoseconds: Int?
     public var completedOf: [String: Int] = [:]
@@ -57,6 +58,7 @@ public struct ProbeSample: Equatable, Sendable {
             guard let count = BlockStat.inFlight(text) else { return }
             inFlightOf[disk] = count
             inFlight = (inFlight ?? 0) + count
+            readsInFlight = (readsInFlight ?? 0) + (BlockStat.readsInFlight(text) ?? 0)
         } else if line.hasPrefix("done: ") {
             lastDoneNanoseconds = Int(line.dropFirst(6))
         } else if line.hasPrefix("swap: ") {

@@ -133,6 +133,12 @@ public enum BlockStat {
         let fields = text.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
         return fields.count == 2 ? fields[0] + fields[1] : nil
     }
+
+    /// Of these, those that read.
+    public static func readsInFlight(_ text: String) -> Int? {
+        let fields = text.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+        return fields.count == 2 ? fields[0] : nil
+    }
 }
 
 /// One zone of /proc/zoneinfo.

@@ -159,6 +159,32 @@ struct Checks {
                 "\(loss["malformed_records"] ?? "-"), \(loss["unknown_records"] ?? "-")"))
     }
 
+    /// Reads from swap in the midst of a stop, where nothing moves: the kernel counts the requests
+    /// that are issued, the agent all bios; and none is left when the disk is at rest.
+    private func reads(in stall: ProbeSample.Stall) -> Row {
+        let span = stall.untilBootNanoseconds - stall.sinceBootNanoseconds
+        let midst =
+            (stall.sinceBootNanoseconds + span / 3)...(stall.untilBootNanoseconds - span / 3)
+        let requests = samples.filter { midst.contains($0.bootNanoseconds) }
+            .compactMap(\.readsInFlight)
+        func bios(_ line: [String: Any]) -> Int? {
+            let swaps = (line["summary"] as? [String: Any])?["swap_devices"] as? [[String: Any]]
+            return swaps?.compactMap { $0["reads_in_flight"] as? Int }.reduce(0, +)
+        }
+        let told = lines.filter { midst.contains($0["boot_ns"] as? Int ?? 0) }.compactMap(bios)
+        let missed = readings.witnesses.agentLoss["missed.swap"] ?? 0
+        let left = lines.compactMap(bios).last
+        let agrees =
+            (told.min() ?? -1) >= (requests.max() ?? .max) && (left ?? .max) <= missed
+        func words(_ figures: [Int]) -> String {
+            Set(figures).sorted().map(String.init).joined(separator: ", ")
+        }
+        return .check(
+            "reads from swap in the midst of the stop", agrees, "\(words(told)) bios",
+            note: "kernel: \(words(requests)) requests, of one bio or more; at the end "
+                + "\(left.map(String.init) ?? "-") bios, \(missed) missed")
+    }
+
     private mutating func outage() {
         let off = Double(run.scenario.wireOffFor)
         rows.append(
@@ -190,6 +216,7 @@ struct Checks {
                 stall.seconds > off - 10 && abs(stall.seconds - worst) < 15,
                 String(format: "%.1f s", stall.seconds),
                 note: "in flight, none completed; the probe's"))
+        rows.append(reads(in: stall))
         let after = (samples.last?.completed ?? stall.completed) - stall.completed
         rows.append(
             .check(
