@@ -12,7 +12,8 @@ struct PrepareCommand: ParsableCommand {
         abstract: "Brings the host into the state that survives swapping over NBD; undoes it.",
         discussion: """
             From the doctor's findings: bounds what sockets may hold unread, takes writeback \
-            throttling off the swap's disks, keeps client and local server from the OOM killer, \
+            throttling and the I/O scheduler off the swap's disks, keeps client and local \
+            server from the OOM killer and from being swapped, and locked memory where it is, \
             and only with these raises the reserve above what sockets may hold. Each change is \
             bounded, told with its reason, and written to a journal before it is done.
 
