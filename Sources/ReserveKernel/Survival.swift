@@ -12,12 +12,28 @@ public enum Survival {
     ///
     /// - Returns: one line of the hook table for each protection.
     public static func protect(realTimePriority: Int32) -> [HookPlan.Choice] {
-        [
+        let isMoved = compactionMovesLocked
+        return [
             line("agent.oom_score_adj", "-1000", setOOMScore()),
             line("agent.io_flusher", "PR_SET_IO_FLUSHER", rw_set_io_flusher()),
             line("agent.priority", "SCHED_FIFO", rw_set_fifo_priority(realTimePriority)),
-            line("agent.locked_memory", "mlockall", rw_lock_memory()),
+            lockedMemory(rw_lock_memory(), isMoved: isMoved),
         ]
+    }
+
+    /// vm.compact_unevictable_allowed; not there without compaction.
+    private static var compactionMovesLocked: Bool {
+        let allowed = readFile("/proc/sys/vm/compact_unevictable_allowed", limit: 16)
+        return allowed?.hasPrefix("0") == false
+    }
+
+    /// The line of mlockall(2)'s `result`: in memory is not yet in place.
+    static func lockedMemory(_ result: Int32, isMoved: Bool) -> HookPlan.Choice {
+        var choice = line("agent.locked_memory", "mlockall", result)
+        guard result == 0, isMoved else { return choice }
+        choice.state = RW_HOOK_FALLBACK.rawValue
+        choice.reason = "compaction may move it; reservewatch prepare keeps it in place"
+        return choice
     }
 
     /// Gives away every capability that the loop has no use for, which on most hosts is all of
