@@ -18,7 +18,7 @@
 struct swap_bio {
 	__u64 queued_boot_ns;
 	__u32 slot;
-	__u32 reserved;
+	__u32 is_read;
 };
 
 struct {
@@ -76,6 +76,7 @@ int BPF_PROG(swap_queue, struct bio *bio)
 	state = &rw_shared.swaps[queued.slot & (RW_SWAPS - 1)];
 	add(out ? &state->out_pages : &state->in_pages, pages);
 	queued.queued_boot_ns = bpf_ktime_get_boot_ns();
+	queued.is_read = !out;
 	if (bpf_map_update_elem(&swap_bios, &key, &queued, BPF_NOEXIST)) {
 		add(&rw_shared.wide.swap_untracked, 1);
 		return 0;
@@ -105,11 +106,13 @@ static __noinline int swap_bio_ended(__u64 key, __u32 status)
 	found = bpf_map_lookup_elem(&swap_bios, &key);
 	if (found) {
 		__u64 queued_boot_ns = found->queued_boot_ns, now = bpf_ktime_get_boot_ns();
+		/* As it was counted: what is left of a bio whose end was missed may be another's now. */
+		bool is_read = found->is_read;
 
 		state = &rw_shared.swaps[found->slot & (RW_SWAPS - 1)];
 		if (!bpf_map_delete_elem(&swap_bios, &key)) {
 			add(&state->in_flight, -1);
-			if (!out) {
+			if (is_read) {
 				add(&state->reads_in_flight, -1);
 				state->reads_since_boot_ns = now;
 			}

@@ -21,10 +21,9 @@ public enum Survival {
         ]
     }
 
-    /// vm.compact_unevictable_allowed; not there without compaction.
+    /// vm.compact_unevictable_allowed; not there without compaction, as good as 0.
     private static var compactionMovesLocked: Bool {
-        let allowed = readFile("/proc/sys/vm/compact_unevictable_allowed", limit: 16)
-        return allowed?.hasPrefix("0") == false
+        RootedFiles(root: "").number("/proc/sys/vm/compact_unevictable_allowed") ?? 0 != 0
     }
 
     /// The line of mlockall(2)'s `result`: in memory is not yet in place.

@@ -56,9 +56,9 @@ public struct ProbeSample: Equatable, Sendable {
         } else if line.hasPrefix("inflight: ") {
             let (disk, text) = Self.ofDisk(line.dropFirst(10))
             guard let count = BlockStat.inFlight(text) else { return }
-            inFlightOf[disk] = count
-            inFlight = (inFlight ?? 0) + count
-            readsInFlight = (readsInFlight ?? 0) + (BlockStat.readsInFlight(text) ?? 0)
+            inFlightOf[disk] = count.all
+            inFlight = (inFlight ?? 0) + count.all
+            readsInFlight = (readsInFlight ?? 0) + count.reads
         } else if line.hasPrefix("done: ") {
             lastDoneNanoseconds = Int(line.dropFirst(6))
         } else if line.hasPrefix("swap: ") {

@@ -101,7 +101,7 @@ public struct Snapshot: Equatable, Sendable {
     }
 
     public func inFlightRequests(of disk: String = "nbd0") -> Int? {
-        files["/sys/block/\(disk)/inflight"].flatMap(BlockStat.inFlight)
+        files["/sys/block/\(disk)/inflight"].flatMap(BlockStat.inFlight)?.all
     }
 
     /// The zones of /proc/zoneinfo that have managed pages.
@@ -129,15 +129,9 @@ public enum BlockStat {
         return fields[0] + fields[4] + (fields.count > 11 ? fields[11] : 0)
     }
 
-    public static func inFlight(_ text: String) -> Int? {
+    public static func inFlight(_ text: String) -> (reads: Int, all: Int)? {
         let fields = text.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
-        return fields.count == 2 ? fields[0] + fields[1] : nil
-    }
-
-    /// Of these, those that read.
-    public static func readsInFlight(_ text: String) -> Int? {
-        let fields = text.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
-        return fields.count == 2 ? fields[0] : nil
+        return fields.count == 2 ? (fields[0], fields[0] + fields[1]) : nil
     }
 }
 

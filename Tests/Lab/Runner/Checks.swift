@@ -167,13 +167,10 @@ struct Checks {
             (stall.sinceBootNanoseconds + span / 3)...(stall.untilBootNanoseconds - span / 3)
         let requests = samples.filter { midst.contains($0.bootNanoseconds) }
             .compactMap(\.readsInFlight)
-        func bios(_ line: [String: Any]) -> Int? {
-            let swaps = (line["summary"] as? [String: Any])?["swap_devices"] as? [[String: Any]]
-            return swaps?.compactMap { $0["reads_in_flight"] as? Int }.reduce(0, +)
-        }
-        let told = lines.filter { midst.contains($0["boot_ns"] as? Int ?? 0) }.compactMap(bios)
+        let told = lines.filter { midst.contains($0["boot_ns"] as? Int ?? 0) }
+            .compactMap(Readings.swapReads)
         let missed = readings.witnesses.agentLoss["missed.swap"] ?? 0
-        let left = lines.compactMap(bios).last
+        let left = lines.compactMap(Readings.swapReads).last
         let agrees =
             (told.min() ?? -1) >= (requests.max() ?? .max) && (left ?? .max) <= missed
         func words(_ figures: [Int]) -> String {

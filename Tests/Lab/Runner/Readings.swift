@@ -26,6 +26,12 @@ struct Readings {
         self.witnesses = witnesses
     }
 
+    /// Bios that read from all swaps, in flight, as a line's summary has it; nil of any other line.
+    static func swapReads(_ line: [String: Any]) -> Int? {
+        let swaps = (line["summary"] as? [String: Any])?["swap_devices"] as? [[String: Any]]
+        return swaps?.compactMap { $0["reads_in_flight"] as? Int }.reduce(0, +)
+    }
+
     /// The last line of the stream, if the agent came to its end.
     var final: [String: Any]? { Self.final(lines) }
 

@@ -240,17 +240,13 @@ struct WatchChecks {
             return moment >= stall.sinceBootNanoseconds && moment <= stall.untilBootNanoseconds
         }
         let summaries = lines.compactMap { $0["summary"] as? [String: Any] }
-        func most(_ figure: ([String: Any]) -> Int?) -> String {
-            summaries.compactMap(figure).max().map(String.init) ?? "-"
-        }
+        func most(_ figures: [Int]) -> String { figures.max().map(String.init) ?? "-" }
         let states = Set(
             summaries.compactMap { ($0["verdict"] as? [String: Any])?["state"] as? String })
         let alerts = lines.compactMap(AlertLine.parse).map { "\($0.track) \($0.level)" }
-        let inside = most { ($0["direct_reclaim"] as? [String: Any])?["inside"] as? Int }
-        let reads = most {
-            ($0["swap_devices"] as? [[String: Any]])?.compactMap { $0["reads_in_flight"] as? Int }
-                .max()
-        }
+        let inside = most(
+            summaries.compactMap { ($0["direct_reclaim"] as? [String: Any])?["inside"] as? Int })
+        let reads = most(lines.compactMap(Readings.swapReads))
         return "nothing completed for \(Self.seconds(stall.seconds)) then: "
             + "states \(states.sorted().joined(separator: " ")), alerts "
             + (alerts.isEmpty ? "none" : alerts.joined(separator: ", "))
